@@ -1,0 +1,1 @@
+"""What every layer may use: the standard library and pydantic, nothing of ours above it."""

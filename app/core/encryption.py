@@ -1,0 +1,63 @@
+"""Secrets at rest: AES-256-GCM under a list of keys, the first one writing, all of them reading."""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class Unsealable(Exception):
+    """The text was not sealed by any of our keys for this purpose."""
+
+
+class Vault:
+    """Seals small texts. What is sealed for one purpose does not open for another.
+
+    The nonce is 96 random bits (NIST SP 800-38D, 8.2.2), far from its bound of 2^32 messages.
+    """
+
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        self._ciphers = tuple(AESGCM(hashlib.sha256(key).digest()) for key in keys)
+
+    def seal(self, text: str, *, purpose: str) -> str:
+        """Encrypt and authenticate; the result is URL-safe text."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[0].encrypt(nonce, text.encode(), purpose.encode())
+        return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+
+    def unseal(self, sealed: str, *, purpose: str) -> str:
+        """The text that was sealed for the same purpose.
+
+        Raises:
+            Unsealable: it was altered, sealed for something else, or by a key we do not have.
+        """
+        try:
+            raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
+        except ValueError as error:
+            raise Unsealable from error
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
+            except (InvalidTag, ValueError):
+                continue
+        raise Unsealable
+
+
+def keep_key(path: Path) -> bytes:
+    """The key in this file, made (0600) at the first call."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes().strip()
+    with os.fdopen(handle, "wb") as file:
+        file.write(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_bytes().strip()

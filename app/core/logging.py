@@ -1,0 +1,64 @@
+"""Structured logs: one line a fact, JSON for machines, colours on a terminal."""
+
+import logging
+import sys
+from typing import Any, Literal, cast
+
+import orjson
+import structlog
+
+from app.core.settings import Settings
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send our own and every library's records through one pipeline to standard error.
+
+    Bodies, headers and credentials are never passed to a logger, so none can appear.
+    """
+    form = settings.log_format or ("console" if sys.stderr.isatty() else "json")
+    shared = _shared_processors()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = name != "uvicorn.access"  # web.access writes the better line
+    for name in ("httpx", "httpx2", "httpcore2", "sse_starlette", "openai", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _shared_processors() -> list[Any]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _renderer(form: Literal["json", "console"]) -> Any:
+    if form == "console":
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return _render_json
+
+
+def _render_json(logger: Any, name: str, record: Any) -> str:
+    with_traceback = structlog.processors.format_exc_info(logger, name, record)
+    fields = cast("dict[str, Any]", with_traceback)
+    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,73 @@
+"""The building blocks of request and response bodies."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from app.core.ids import is_id
+
+
+class Body(BaseModel):
+    """What a client sends: unknown fields are refused and nothing is guessed from another type."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Resource(BaseModel):
+    """What a client receives."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC with milliseconds, `2026-11-23T20:15:00.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("is not an id of this API (a UUID in lower case)")
+    return text
+
+
+def _clean(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not hold the NUL character")
+    return text
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-23T20:15:00.123Z"]}
+    ),
+]
+Id = Annotated[
+    str,
+    AfterValidator(_id),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uuid",
+            "examples": ["01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"],
+        }
+    ),
+]
+Text = Annotated[str, AfterValidator(_clean)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Text]
+
+# Metadata is kept as it came; its size is bounded by the limit of a JSON body.
+Json = dict[str, Any]
+Limit = Annotated[int, Field(ge=1, le=100)]

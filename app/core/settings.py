@@ -1,0 +1,111 @@
+"""The only module that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# Later versions serve these; taking them in silence would put data where nobody expects it.
+NOT_SERVED_YET = {
+    "SUPABASE_URL": "Set DATABASE_URL to Supabase's connection string instead.",
+    "REDIS_URL": "Run one process; it keeps shared state in memory.",
+    "CLERK_ISSUER": "Requests are made with the API key of the organization `local`.",
+    "CLERK_PUBLISHABLE_KEY": "Requests are made with the API key of the organization `local`.",
+}
+
+
+class SettingsInvalid(Exception):
+    """Some settings are not valid."""
+
+
+class Settings(BaseSettings):
+    """All settings, each optional. Lists are comma-separated."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    host: str = "0.0.0.0"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path(".data")
+    public_url: str = "http://127.0.0.1:8000"
+    database_url: SecretStr | None = None
+    default_model_id: str = "local"
+    encryption_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = None
+
+    # What providers name for themselves: <PROVIDER>_API_KEY and <PROVIDER>_BASE_URL.
+    provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, exclude=True)
+
+    @field_validator("encryption_key", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 32 for key in keys):
+            raise ValueError("each key needs at least 32 characters, e.g. from `openssl rand -hex 32`")
+        return keys
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("postgres://", "postgresql://")):
+            raise ValueError("must begin with postgresql://")
+        return url
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+    def provider_variable(self, name: str) -> str | None:
+        """The value of `<PROVIDER>_API_KEY` or `<PROVIDER>_BASE_URL`, or None where it is not set."""
+        secret = self.provider_variables.get(name)
+        return secret.get_secret_value() if secret else None
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        SettingsInvalid: with every bad variable and what it should be; values are not repeated.
+    """
+    variables = os.environ if environment is None else environment
+    problems = [
+        f"{name}: this version does not serve it. {advice}"
+        for name, advice in NOT_SERVED_YET.items()
+        if variables.get(name)
+    ]
+    fields = {name: variables[name.upper()] for name in Settings.model_fields if variables.get(name.upper())}
+    secrets = {
+        name: SecretStr(value)
+        for name, value in variables.items()
+        if value and name.endswith(("_API_KEY", "_BASE_URL"))
+    }
+    try:
+        settings = Settings.model_validate({**fields, "provider_variables": secrets})
+    except ValidationError as error:
+        problems += [
+            f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        settings = None
+    if problems or settings is None:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise SettingsInvalid(f"These environment variables need attention:\n{listed}")
+    return settings

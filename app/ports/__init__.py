@@ -1,0 +1,27 @@
+"""What the service needs from outside, as Protocols; `Ports` holds one of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.core.clock import Clock
+from app.core.encryption import Vault
+from app.core.settings import Settings
+from app.ports.files import Files
+from app.ports.llm import Models
+from app.ports.parser import Parser
+from app.ports.run_buffers import RunBuffers
+from app.ports.store import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a room may use, opened by the container and closed after the last request."""
+
+    settings: Settings
+    clock: Clock
+    vault: Vault
+    database: Database
+    files: Files
+    models: Models
+    parsers: Mapping[str, Parser]
+    run_buffers: RunBuffers

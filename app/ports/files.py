@@ -1,0 +1,21 @@
+"""Original files as they were uploaded."""
+
+from typing import Protocol
+
+from app.core.ids import OrganizationId
+
+
+class Files(Protocol):
+    """Bytes by key, kept apart for each organization. What `put` returned from is durable."""
+
+    async def put(self, organization_id: OrganizationId, key: str, content: bytes) -> None:
+        """Keep the bytes; the same key again replaces them."""
+        ...
+
+    async def get(self, organization_id: OrganizationId, key: str) -> bytes | None:
+        """The bytes, or None where there are none."""
+        ...
+
+    async def delete(self, organization_id: OrganizationId, key: str) -> None:
+        """Forget them; harmless where there are none."""
+        ...
