@@ -1,0 +1,1 @@
+"""State that the processes of one service share; one process alone shares it through its memory."""

@@ -1,0 +1,77 @@
+"""Brings a database to the newest schema, in step with the Supabase CLI's own record of migrations."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+FOLDER = Path(__file__).resolve().parents[3] / "supabase" / "migrations"
+# Any constant will do; all processes of all versions have to use the same one.
+LOCK = 7_262_110_425
+log = structlog.get_logger(__name__)
+
+
+class MigrationFailed(Exception):
+    """The database could not be brought to the newest schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the folder `supabase/migrations`."""
+
+    version: str
+    name: str
+    sql: str
+
+
+def read_migrations(folder: Path = FOLDER) -> list[Migration]:
+    """All migrations, oldest first."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        version, _, name = path.stem.partition("_")
+        found.append(Migration(version, name, path.read_text(encoding="utf-8")))
+    return found
+
+
+async def migrate(connection: asyncpg.Connection, migrations: list[Migration]) -> list[str]:
+    """Apply what is missing, all of it or nothing; returns the versions that were applied.
+
+    Processes that start together wait for each other, and each migration runs once.
+
+    Raises:
+        MigrationFailed: with the migration that failed and why.
+    """
+    applied: list[str] = []
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+        await connection.execute(
+            "create schema if not exists supabase_migrations;"
+            "create table if not exists supabase_migrations.schema_migrations"
+            " (version text primary key, statements text[], name text)"
+        )
+        rows = await connection.fetch("select version from supabase_migrations.schema_migrations")
+        known = {row["version"] for row in rows}
+        for migration in migrations:
+            if migration.version not in known:
+                await _apply(connection, migration)
+                applied.append(migration.version)
+    if applied:
+        log.info("database_migrated", versions=applied)
+    return applied
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    try:
+        await connection.execute(migration.sql)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(
+            f"Migration {migration.version}_{migration.name} failed: {error}. Nothing was changed."
+        ) from error
+    await connection.execute(
+        "insert into supabase_migrations.schema_migrations (version, statements, name)"
+        " values ($1, $2, $3)",
+        migration.version,
+        [migration.sql],
+        migration.name,
+    )

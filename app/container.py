@@ -1,0 +1,44 @@
+"""Picks, opens and closes the adapters; the only importer of `app.adapters`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from app.adapters.files.database import DatabaseFiles
+from app.adapters.llm import PROVIDERS
+from app.adapters.parser import PARSERS
+from app.adapters.shared.memory import MemoryRunBuffers
+from app.adapters.store import STORES
+from app.core.clock import SystemClock
+from app.core.encryption import Vault, keep_key
+from app.core.settings import Settings
+from app.ports import Ports
+from app.ports.llm import Models
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault under `ENCRYPTION_KEY`, or under a key that is made and kept in `DATA_DIR`."""
+    keys = tuple(key.get_secret_value().encode() for key in settings.encryption_key)
+    return Vault(keys or (keep_key(settings.data_dir / "encryption_key"),))
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
+    """Every port that the settings ask for; closed in reverse order."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = next(store for store in STORES.values() if store.claims(settings))
+        database = await stack.enter_async_context(store.open(settings))
+        providers = {
+            name: await stack.enter_async_context(adapter.open(settings))
+            for name, adapter in PROVIDERS.items()
+        }
+        yield Ports(
+            settings=settings,
+            clock=clock,
+            vault=open_vault(settings),
+            database=database,
+            files=DatabaseFiles(database),
+            models=Models(providers),
+            parsers=PARSERS,
+            run_buffers=MemoryRunBuffers(clock),
+        )

@@ -1,0 +1,1 @@
+"""The rooms of the service, named as the API names them."""

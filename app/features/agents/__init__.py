@@ -1,0 +1,1 @@
+"""Agents: what answers, how it is configured, and every version it had."""

@@ -1,0 +1,121 @@
+"""Agents as clients send and receive them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp
+
+ShortText = Annotated[str, StringConstraints(max_length=1000), Text]
+Prompt = Annotated[str, StringConstraints(max_length=20_000), Text]
+ModelId = Annotated[str, StringConstraints(min_length=1, max_length=200), Text]
+Language = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["pt-BR"])
+]
+Temperature = Annotated[float, Field(ge=0, le=2, strict=False)]
+Probability = Annotated[float, Field(ge=0, le=1, strict=False)]
+MaxTokens = Annotated[int, Field(ge=1, le=200_000)]
+Questions = Annotated[list[ShortText], Field(max_length=20)]
+BaseIds = Annotated[list[Id], Field(max_length=20)]
+
+
+class Retrieval(Body):
+    """How passages are looked up before an answer is written."""
+
+    top_k: Annotated[int, Field(ge=1, le=20, description="How many passages at most.")] = 5
+    threshold: Annotated[
+        Probability, Field(description="Passages with a lower score are left out.")
+    ] = 0.2
+    mode: Literal["hybrid", "semantic", "lexical"] = "hybrid"
+
+
+class Guardrails(Body):
+    """Limits of one run."""
+
+    max_run_seconds: Annotated[int, Field(ge=1, le=300)] = 120
+
+
+class AgentCreate(Body):
+    """A new agent; everything but the name has a default."""
+
+    name: Name
+    description: ShortText = ""
+    system_prompt: Prompt = ""
+    model_id: ModelId | None = Field(
+        default=None,
+        description="`local`, a provider's own name, or `provider/model`;"
+        " by default what `DEFAULT_MODEL_ID` says.",
+    )
+    temperature: Temperature = 0.3
+    max_tokens: MaxTokens = 1024
+    top_p: Probability | None = None
+    knowledge_base_ids: BaseIds = []
+    retrieval: Retrieval = Retrieval()
+    welcome_message: ShortText = ""
+    suggested_questions: Questions = []
+    language: Language = "pt-BR"
+    interface_config: Json = Field(default={}, description="The look of the chat widget.")
+    guardrails: Guardrails = Guardrails()
+    is_active: bool = True
+
+
+class AgentReplace(AgentCreate):
+    """The whole agent; what is left out goes back to its default."""
+
+
+class AgentUpdate(Body):
+    """The fields to be changed."""
+
+    name: Name = ""
+    description: ShortText = ""
+    system_prompt: Prompt = ""
+    model_id: ModelId = ""
+    temperature: Temperature = 0.0
+    max_tokens: MaxTokens = 1
+    top_p: Probability | None = None
+    knowledge_base_ids: BaseIds = []
+    retrieval: Retrieval = Retrieval()
+    welcome_message: ShortText = ""
+    suggested_questions: Questions = []
+    language: Language = "pt-BR"
+    interface_config: Json = {}
+    guardrails: Guardrails = Guardrails()
+    is_active: bool = True
+
+
+class Agent(Resource):
+    """An agent in its newest version."""
+
+    id: Id
+    organization_id: Id
+    created_by: str
+    name: str
+    description: str
+    system_prompt: str
+    model_id: str
+    temperature: float
+    max_tokens: int
+    top_p: float | None
+    knowledge_base_ids: list[Id]
+    retrieval: Retrieval
+    welcome_message: str
+    suggested_questions: list[str]
+    language: str
+    interface_config: Json
+    guardrails: Guardrails
+    is_active: bool
+    version: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class AgentVersion(Resource):
+    """One version of an agent and what it changed."""
+
+    version: int
+    created_at: Timestamp
+    created_by: str
+    changes: dict[str, Any] = Field(
+        description="By field: `{from, to}`.",
+        examples=[{"name": {"from": "Ana", "to": "Ana, vendas"}}],
+    )

@@ -1,0 +1,1 @@
+"""Chat: runs that answer a message, and the streams that show them."""

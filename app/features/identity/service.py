@@ -1,0 +1,85 @@
+"""Whose a credential is, and the key that a newcomer finds in the data folder."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from app.core.clock import Clock
+from app.core.ids import OrganizationId
+from app.features.identity.keys import ApiKey, new_key, read_key
+from app.features.identity.repository import IdentityRepository
+from app.ports import Ports
+from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
+
+LOCAL = "local"
+log = structlog.get_logger(__name__)
+
+
+class IdentityService:
+    """Checks credentials."""
+
+    def __init__(self, repository: IdentityRepository, clock: Clock) -> None:
+        self._repository = repository
+        self._clock = clock
+
+    async def authenticate(self, credential: str) -> Caller:
+        """The caller of an API key; every failure looks the same from outside.
+
+        Raises:
+            InvalidCredential: malformed, unknown, expired or revoked.
+        """
+        key = read_key(credential)
+        stored = await self._repository.find_key(key.public_id) if key else None
+        if key is None or stored is None or not key.matches(stored.secret_sha256):
+            raise _refused()
+        expired = stored.expires_at is not None and stored.expires_at <= self._clock.now()
+        if expired or stored.revoked_at is not None:
+            raise _refused()
+        return Caller(
+            OrganizationId(stored.organization_id), f"api_key:{stored.id}", frozenset(stored.scopes)
+        )
+
+
+def _refused() -> InvalidCredential:
+    return InvalidCredential("The API key is not valid.", headers=WWW_AUTHENTICATE)
+
+
+async def open_local_organization(ports: Ports) -> IdentityService:
+    """The organization `local` and the key in `DATA_DIR/api_key`, both made at the first start.
+
+    A key file that the database does not know (a new database over an old folder) is registered
+    again, so the file is always the truth.
+    """
+    repository = IdentityRepository(ports.database)
+    organization_id = await repository.ensure_organization(LOCAL, "Local")
+    path = ports.settings.data_dir / "api_key"
+    kept = _kept_key(path)
+    key = kept or new_key()
+    await repository.register_key(organization_id, key, name="First key", scopes=["*"])
+    if kept is None:
+        _keep(path, key)
+        log.info("api_key_created", kept_in=str(path))
+        # Once, on standard output and not in the log: logs are collected and kept.
+        sys.stdout.write(f"API key of the organization {LOCAL} (kept in {path}): {key.text}\n")
+        sys.stdout.flush()
+    return IdentityService(repository, ports.clock)
+
+
+def _kept_key(path: Path) -> ApiKey | None:
+    with suppress(FileNotFoundError):
+        return read_key(path.read_text().strip())
+    return None
+
+
+def _keep(path: Path, key: ApiKey) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(key.text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

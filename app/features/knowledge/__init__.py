@@ -1,0 +1,1 @@
+"""Knowledge bases, their documents, indexing and search."""

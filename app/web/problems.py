@@ -1,0 +1,164 @@
+"""The one renderer of problems: every failure leaves as application/problem+json (RFC 9457)."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.core.errors import (
+    InvalidRequest,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+    UnsupportedMediaType,
+)
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger(__name__)
+
+_BY_STATUS: Mapping[int, type[Problem]] = {
+    400: MalformedRequest,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+def problem_body(problem: Problem, *, public_url: str, request_id: str | None) -> dict[str, Any]:
+    """The members of the problem as clients see them, in a response or in an `error` event."""
+    kind = type(problem)
+    body: dict[str, Any] = {
+        "type": f"{public_url}/problems/{kind.slug()}",
+        "title": kind.title(),
+        "status": kind.status,
+        "detail": problem.detail or kind.title(),
+        "code": kind.code(),
+        "request_id": request_id,
+    }
+    return body | problem.members
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem as a response to this request."""
+    settings = request.app.state.settings
+    request_id = request.scope.get("state", {}).get("request_id")
+    body = problem_body(problem, public_url=settings.public_url, request_id=request_id)
+    return Response(
+        orjson.dumps(body, default=str),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+async def send_problem(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
+    """Answer with the problem from within a middleware."""
+    await problem_response(Request(scope), problem)(scope, receive, send)
+
+
+def from_validation(error: RequestValidationError) -> Problem:
+    """What is wrong with a request, by place and never by value: values may be secrets."""
+    errors = [_validation_item(item) for item in error.errors()]
+    if any(item["detail"] == "JSON decode error" for item in errors):
+        return MalformedRequest("The body is not valid JSON.")
+    return InvalidRequest(
+        "; ".join(f"{item.get('pointer') or item.get('parameter')}: {item['detail']}" for item in errors[:5]),
+        errors=errors,
+    )
+
+
+def _validation_item(item: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = (str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if place == "body":
+        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+        return {"pointer": _printable(pointer), "detail": message}
+    return {"parameter": _printable(".".join(path)), "in": place, "detail": message}
+
+
+def _printable(text: str) -> str:
+    """A name that the client chose, safe to send back: no lone surrogates, not endless."""
+    return text.encode("utf-8", "replace").decode()[:200]
+
+
+def from_http(error: StarletteHTTPException) -> Problem:
+    """Starlette's own failures under our names."""
+    kind = _BY_STATUS.get(error.status_code, InvalidRequest)
+    details = {
+        404: "There is no such route; see /docs for those that exist.",
+        405: "See the Allow header for the methods of this route.",
+        413: "Send a smaller body.",
+    }
+    return kind(details.get(error.status_code, str(error.detail)), headers=error.headers)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Render our problems, FastAPI's, Starlette's and unforeseen failures alike."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        problem = cast("Problem", error)
+        if problem.status >= 500:
+            log.warning("request_failed", code=type(problem).code(), exc_info=problem.status == 500)
+        return problem_response(request, problem)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        return problem_response(request, from_validation(cast("RequestValidationError", error)))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        return problem_response(request, from_http(cast("StarletteHTTPException", error)))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(StarletteHTTPException, on_http)
+
+
+def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may answer with these problems, for the OpenAPI document."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        entry = responses.setdefault(
+            kind.status, {"description": "", "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}}
+        )
+        entry["description"] = f"{entry['description']} {kind.title()}".strip()
+        entry["content"][MEDIA_TYPE]["examples"][kind.code()] = {
+            "value": {
+                "type": f"https://example.com/problems/{kind.slug()}",
+                "title": kind.title(),
+                "status": kind.status,
+                "detail": kind.title(),
+                "code": kind.code(),
+                "request_id": "01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+            }
+        }
+    return responses
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; what programs compare."},
+        "request_id": {"type": ["string", "null"]},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}

@@ -1,0 +1,91 @@
+"""Routes that read JSON strictly, and the shape of a feature."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.errors import MalformedRequest, UnsupportedMediaType
+from app.ports import Ports
+
+
+class StrictJsonRequest(Request):
+    """JSON by RFC 8259 only: no NaN, no Infinity, no lone surrogates, no NUL, UTF-8."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise MalformedRequest(f"The body is not valid JSON: {error.msg[:100]}.") from None
+        if b"\\u0000" in body and _holds_nul(value):
+            raise MalformedRequest("The body holds the NUL character.")
+        return value
+
+
+def _holds_nul(value: object) -> bool:
+    # orjson refuses nesting beyond 1,024 levels, so this cannot exhaust the stack.
+    match value:
+        case str():
+            return "\x00" in value
+        case dict():
+            return any(_holds_nul(part) for item in value.items() for part in item)
+        case list():
+            return any(_holds_nul(part) for part in value)
+        case _:
+            return False
+
+
+class StrictRoute(APIRoute):
+    """A route whose handler gets strictly read JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+        takes_json = self.body_field is not None and not self._takes_form()
+
+        async def strict(request: Request) -> Response:
+            strict_request = StrictJsonRequest(request.scope, request.receive)
+            if takes_json:
+                await _refuse_other_types(strict_request)
+            try:
+                return await handler(strict_request)
+            except RequestValidationError:
+                raise
+            except UnicodeDecodeError:
+                raise MalformedRequest("The body is not valid UTF-8.") from None
+
+        return strict
+
+    def _takes_form(self) -> bool:
+        content = self.openapi_extra or {}
+        return "multipart/form-data" in str(content.get("requestBody", ""))
+
+
+async def _refuse_other_types(request: Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "application/json" and not given.endswith("+json"):
+        raise UnsupportedMediaType("Send the body as application/json.")
+
+
+def room_router(name: str, *, prefix: str) -> APIRouter:
+    """The router of a room: its prefix, its tag in the docs, strict JSON."""
+    return APIRouter(prefix=prefix, tags=[name], route_class=StrictRoute)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A room as the application lists it: routes, and what it keeps running while the service does."""
+
+    name: str
+    router: APIRouter
+    open: Callable[[Ports], AbstractAsyncContextManager[Any]] | None = None
+
+
+FeatureContext = AsyncGenerator[Any]
