@@ -1,5 +1,6 @@
 """Picks, opens and closes the adapters; the only importer of `app.adapters`."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -41,4 +42,5 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             models=Models(providers),
             parsers=PARSERS,
             run_buffers=MemoryRunBuffers(clock),
+            draining=asyncio.Event(),
         )

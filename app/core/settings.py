@@ -109,3 +109,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise SettingsInvalid(f"These environment variables need attention:\n{listed}")
     return settings
+
+
+def child_environment(**overrides: str) -> dict[str, str]:
+    """Our own environment for a child process; an empty override counts as not set."""
+    return {**os.environ, **overrides}

@@ -1,5 +1,6 @@
 """What the service needs from outside, as Protocols; `Ports` holds one of each."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,3 +26,5 @@ class Ports:
     models: Models
     parsers: Mapping[str, Parser]
     run_buffers: RunBuffers
+    draining: asyncio.Event
+    """Set when the process has been told to stop: nothing new begins, what runs is ended."""

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,7 +49,9 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
-        takes_json = self.body_field is not None and not self._takes_form()
+        takes_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, Form
+        )
 
         async def strict(request: Request) -> Response:
             strict_request = StrictJsonRequest(request.scope, request.receive)
@@ -62,10 +65,6 @@ class StrictRoute(APIRoute):
                 raise MalformedRequest("The body is not valid UTF-8.") from None
 
         return strict
-
-    def _takes_form(self) -> bool:
-        content = self.openapi_extra or {}
-        return "multipart/form-data" in str(content.get("requestBody", ""))
 
 
 async def _refuse_other_types(request: Request) -> None:

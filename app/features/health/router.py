@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app import __version__
 from app.core.clock import elapsed_ms
@@ -64,7 +64,7 @@ async def live() -> Live:
 
 @router.get("/health/ready", summary="Readiness", responses={503: {"model": Ready}})
 @router.get("/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}})
-async def ready(request: Request, response: Response, ports: OpenPorts) -> Ready:
+async def ready(response: Response, ports: OpenPorts) -> Ready:
     """200 when requests can be served; 503 while the database does not answer or we are stopping."""
     started_s = ports.clock.monotonic_s()
     try:
@@ -73,7 +73,7 @@ async def ready(request: Request, response: Response, ports: OpenPorts) -> Ready
         database = Check(status="ok", latency_ms=elapsed_ms(ports.clock, started_s))
     except (Problem, TimeoutError):
         database = Check(status="down", latency_ms=elapsed_ms(ports.clock, started_s))
-    is_ready = database.status == "ok" and not request.app.state.draining.is_set()
+    is_ready = database.status == "ok" and not ports.draining.is_set()
     response.status_code = 200 if is_ready else 503
     return Ready(status="ok" if is_ready else "unavailable", checks={"database": database})
 

@@ -1,0 +1,1 @@
+"""`python -m app.command_line`: what a person runs; it speaks HTTP like any client."""

@@ -1,0 +1,29 @@
+"""The commands and their options."""
+
+from typing import Annotated
+
+import typer
+
+from app.command_line.demo import run_demo
+from app.command_line.serve import serve_until_stopped
+
+commands = typer.Typer(help="Agentes de Conversão API", no_args_is_help=True, add_completion=False)
+
+
+@commands.command()
+def demo() -> None:
+    """Start a service of its own, teach it a document, ask it questions, watch every event."""
+    raise typer.Exit(run_demo())
+
+
+@commands.command()
+def serve(
+    *,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when a file changes.")] = False,
+) -> None:
+    """Serve the API on HOST and PORT until Ctrl-C."""
+    raise typer.Exit(serve_until_stopped(reload=reload))
+
+
+if __name__ == "__main__":
+    commands(prog_name="python -m app.command_line")

@@ -1,0 +1,75 @@
+"""Chat requests and whole answers."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.core.schemas import Body, Id, Json, Resource, Text
+
+Content = Annotated[str, StringConstraints(min_length=1, max_length=200_000), Text]
+MAX_MESSAGES = 100
+MAX_CHARS = 200_000
+
+
+class ChatMessage(Body):
+    """One message; `system` ones add to the agent's instructions for this answer only."""
+
+    role: Literal["user", "assistant", "system"]
+    content: Content
+
+
+class ChatCreate(Body):
+    """A message to an agent."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] = Field(
+        description="The last one is the user's. With `conversation_id` only that one is used:"
+        " the stored history comes before it.",
+        examples=[[{"role": "user", "content": "Qual é o prazo de entrega para Recife?"}]],
+    )
+    conversation_id: Id | None = Field(
+        default=None, description="Go on with this conversation; else a new one begins."
+    )
+    visitor_id: Annotated[str, StringConstraints(min_length=1, max_length=200), Text] | None = None
+    context_data: Json | None = Field(
+        default=None,
+        description="What you know of the visitor. Data to the model, never instructions.",
+        examples=[{"user_info": {"name": "Ana", "email": "ana@exemplo.com.br"}}],
+    )
+    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=200_000)] | None = None
+    model_id: Annotated[str, StringConstraints(min_length=1, max_length=200), Text] | None = None
+    system_prompt_override: (
+        Annotated[str, StringConstraints(max_length=20_000), Text] | None
+    ) = Field(default=None, description="Needs the scope `agents:write`.")
+
+    @model_validator(mode="after")
+    def _ends_with_the_user(self) -> "ChatCreate":
+        if self.messages[-1].role != "user":
+            raise ValueError("the last message must be the user's")
+        if sum(len(message.content) for message in self.messages) > MAX_CHARS:
+            raise ValueError(f"the messages hold more than {MAX_CHARS} characters in all")
+        return self
+
+    @property
+    def question(self) -> str:
+        """What the user wants to know now."""
+        return self.messages[-1].content
+
+    @property
+    def gives_instructions(self) -> bool:
+        """Whether the caller changes what the agent is told to be."""
+        has_system = any(message.role == "system" for message in self.messages)
+        return has_system or self.system_prompt_override is not None
+
+
+class ChatAnswer(Resource):
+    """A whole answer."""
+
+    answer: str
+    conversation_id: Id
+    message_id: Id
+    run_id: Id
+    sources: list[dict[str, Any]]
+    tool_calls: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    finish_reason: str

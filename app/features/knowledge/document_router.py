@@ -1,0 +1,203 @@
+"""/api/v2/knowledge: uploads and documents."""
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, File, Form, Path, Query, Response, UploadFile
+
+from app.core.errors import PayloadTooLarge
+from app.core.ids import DocumentId, KnowledgeBaseId
+from app.core.pagination import InvalidCursor, Page
+from app.core.schemas import Id
+from app.features.knowledge.errors import (
+    DocumentNotFound,
+    FormatNotSupported,
+    InvalidUpload,
+    KnowledgeBaseNotFound,
+)
+from app.features.knowledge.incoming import MAX_FILE_BYTES, MAX_FILES, IncomingFile, receive
+from app.features.knowledge.schemas import (
+    Chunk,
+    Document,
+    DocumentText,
+    Status,
+    Uploaded,
+    UploadedDocument,
+)
+from app.features.knowledge.service import KnowledgeService
+from app.web.auth import KnowledgeReader, KnowledgeWriter
+from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.problems import problems
+from app.web.routing import room_router
+
+router = room_router("knowledge", prefix="")
+PathId = Annotated[Id, Path(description="The document's id.")]
+
+
+async def _readable(ports: OpenPorts, caller: KnowledgeReader) -> KnowledgeService:
+    return KnowledgeService(ports, caller)
+
+
+async def _writable(ports: OpenPorts, caller: KnowledgeWriter) -> KnowledgeService:
+    return KnowledgeService(ports, caller)
+
+
+Readable = Annotated[KnowledgeService, Depends(_readable)]
+Writable = Annotated[KnowledgeService, Depends(_writable)]
+
+
+def _metadata(
+    metadata: Annotated[
+        str | None, Form(max_length=20_000, description="A JSON object, kept with each document.")
+    ] = None,
+) -> dict[str, Any]:
+    try:
+        value: Any = json.loads(metadata) if metadata else {}
+        if not isinstance(value, dict):
+            raise ValueError
+        # What the database could not keep is refused here: NaN, lone surrogates, NUL.
+        if "\x00" in json.dumps(value, ensure_ascii=False, allow_nan=False).encode().decode():
+            raise ValueError
+        if "\\u0000" in (metadata or ""):
+            raise ValueError
+    except (ValueError, RecursionError):
+        detail = "is not a JSON object"
+        raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}]) from None
+    return value
+
+
+@router.post(
+    "/upload",
+    status_code=202,
+    summary="Upload files",
+    responses={
+        200: {"model": Uploaded, "description": "All of them were in the base already."},
+        **problems(KnowledgeBaseNotFound, InvalidUpload, PayloadTooLarge, FormatNotSupported),
+    },
+)
+async def upload(
+    ports: OpenPorts,
+    knowledge: Writable,
+    response: Response,
+    file: Annotated[list[UploadFile], File(description="Up to 20 files of up to 25 MiB each.")],
+    knowledge_base_id: Annotated[Id, Form()],
+    metadata: Annotated[dict[str, Any], Depends(_metadata)],
+) -> Uploaded:
+    """Markdown and text files, told from their bytes. Indexing goes on after the answer.
+
+    Follow it at `GET /documents/{id}`: `status` and `progress`. Unless all files are acceptable,
+    none is kept.
+    """
+    if len(file) > MAX_FILES:
+        raise InvalidUpload(f"Send at most {MAX_FILES} files at once.")
+    base_id = KnowledgeBaseId(knowledge_base_id)
+    await knowledge.get_base(base_id)
+    incoming: list[IncomingFile] = []
+    for part in file:
+        incoming.append(receive(part.filename, await part.read(MAX_FILE_BYTES + 1), ports.parsers))
+    kept = [await knowledge.add_file(one, base_id, metadata) for one in incoming]
+    if all(document.duplicate for document in kept):
+        response.status_code = 200
+    return Uploaded(data=kept)
+
+
+@router.post(
+    "/documents",
+    status_code=202,
+    summary="Add a text",
+    responses={
+        200: {"model": UploadedDocument, "description": "It was in the base already."},
+        **problems(KnowledgeBaseNotFound),
+    },
+)
+async def create_document(
+    body: DocumentText, knowledge: Writable, response: Response
+) -> UploadedDocument:
+    """A text as a document; Markdown headings become its structure."""
+    document = await knowledge.add_text(body)
+    response.headers["Location"] = f"/api/v2/knowledge/documents/{document.id}"
+    if document.duplicate:
+        response.status_code = 200
+    return document
+
+
+@router.get("/documents", summary="List documents", responses=problems(InvalidCursor))
+async def list_documents(
+    ports: OpenPorts,
+    caller: KnowledgeReader,
+    knowledge: Readable,
+    knowledge_base_id: Id | None = None,
+    status: Status | None = None,
+    q: Annotated[str | None, Query(max_length=200, description="In the name.")] = None,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+) -> Page[Document]:
+    """Documents, newest first."""
+    equal = {"knowledge_base_id": knowledge_base_id, "status": status}
+    where = {name: value for name, value in equal.items() if value is not None}
+    pages = cursors(ports, caller, "documents", q, where)
+    rows = await knowledge.list_documents(
+        limit=limit + 1, after=pages.open(cursor), q=q, where=where
+    )
+    return pages.page(rows, limit, lambda row: row.id)
+
+
+@router.get("/documents/{document_id}", summary="Read a document", responses=problems(DocumentNotFound))
+async def get_document(document_id: PathId, knowledge: Readable) -> Document:
+    """One document with the state of its indexing."""
+    return await knowledge.get_document(DocumentId(document_id))
+
+
+@router.delete(
+    "/documents/{document_id}",
+    status_code=204,
+    summary="Delete a document",
+    responses=problems(DocumentNotFound),
+)
+async def delete_document(document_id: PathId, knowledge: Writable) -> None:
+    """The document with its file; search stops finding it at once."""
+    await knowledge.delete_document(DocumentId(document_id))
+
+
+@router.get(
+    "/documents/{document_id}/chunks",
+    summary="List the chunks of a document",
+    responses=problems(DocumentNotFound, InvalidCursor),
+)
+async def list_chunks(
+    document_id: PathId,
+    ports: OpenPorts,
+    caller: KnowledgeReader,
+    knowledge: Readable,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+) -> Page[Chunk]:
+    """How the document was cut, in its order."""
+    pages = cursors(ports, caller, "chunks", document_id)
+    rows = await knowledge.chunks(
+        DocumentId(document_id), limit=limit + 1, after=pages.open(cursor)
+    )
+    return pages.page(rows, limit, lambda row: str(row.ordinal))
+
+
+@router.get(
+    "/documents/{document_id}/content",
+    summary="Download the original",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "The original bytes."},
+        **problems(DocumentNotFound),
+    },
+)
+async def get_content(document_id: PathId, knowledge: Readable) -> Response:
+    """The bytes as they were uploaded, always as an attachment."""
+    document, content = await knowledge.content(DocumentId(document_id))
+    return Response(
+        content,
+        media_type=document.content_type,
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(document.name, safe='')}",
+            "Content-Security-Policy": "sandbox",
+        },
+    )

@@ -1,0 +1,94 @@
+"""The queue of documents as a worker sees it; every step carries the lease that fences it."""
+
+from typing import Any
+
+from app.core.errors import Problem
+from app.core.ids import OrganizationId
+from app.core.schemas import Resource
+from app.domain_events import EVENTS
+from app.domain_events.document_failed import DocumentFailed
+from app.domain_events.document_ready import DocumentReady
+from app.features.knowledge.chunking import TextChunk
+from app.features.knowledge.schemas import Chunking
+from app.ports.store import Database
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the document over."""
+
+
+class ClaimedDocument(Resource):
+    """A document that this worker may index until its lease runs out."""
+
+    id: str
+    organization_id: OrganizationId
+    knowledge_base_id: str
+    name: str
+    content_type: str
+    attempts: int
+    lease_id: str
+    chunking: Chunking
+
+
+class IndexingQueue:
+    """Claims documents and reports on them."""
+
+    def __init__(self, database: Database, *, lease_s: int) -> None:
+        self._database = database
+        self._lease_s = lease_s
+
+    async def claim(self, lease_id: str, *, limit: int) -> list[ClaimedDocument]:
+        """Documents that wait, or whose worker went silent."""
+        rows = await self._database.system().call(
+            "documents_claim_v1", lease_id=lease_id, lease_s=self._lease_s, limit=limit
+        )
+        return [ClaimedDocument.model_validate(row) for row in rows]
+
+    async def stage(
+        self, document: ClaimedDocument, chunks: list[TextChunk], *, progress: int
+    ) -> None:
+        """Add a batch out of sight, tell the progress and renew the lease."""
+        await self._step(
+            document,
+            "document_stage_v1",
+            lease_s=self._lease_s,
+            chunks=[chunk.row() for chunk in chunks],
+            progress=progress,
+        )
+
+    async def publish(self, document: ClaimedDocument, *, chunk_count: int) -> None:
+        """Make the whole document searchable at once."""
+        ready = DocumentReady(
+            document_id=document.id,
+            knowledge_base_id=document.knowledge_base_id,
+            name=document.name,
+            chunk_count=chunk_count,
+        )
+        await self._step(document, "document_publish_v1", events=[EVENTS["document_ready"].of(ready)])
+
+    async def fail(self, document: ClaimedDocument, problem: Problem, *, retry: bool) -> None:
+        """Give the document up with the reason, or back to the queue."""
+        failed = DocumentFailed(
+            document_id=document.id,
+            knowledge_base_id=document.knowledge_base_id,
+            name=document.name,
+            code=problem.code(),
+        )
+        await self._step(
+            document,
+            "document_fail_v1",
+            error={"code": problem.code(), "detail": problem.detail or problem.title()},
+            retry=retry,
+            events=[EVENTS["document_failed"].of(failed)],
+        )
+
+    async def sweep(self) -> int:
+        """Forget files whose document was never made."""
+        return int(await self._database.system().call("files_sweep_v1"))
+
+    async def _step(self, document: ClaimedDocument, function: str, **arguments: Any) -> None:
+        held = await self._database.scoped(document.organization_id).call(
+            function, id=document.id, lease_id=document.lease_id, **arguments
+        )
+        if not held:
+            raise LeaseLost
