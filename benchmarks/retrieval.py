@@ -67,8 +67,16 @@ async def index(connection: asyncpg.Connection, passages: list[str]) -> tuple[st
     org, base, document = new_id(), new_id(), new_id()
     ids = [new_id() for _ in passages]
     chunks = [
-        {"id": id_, "ordinal": place, "content": text, "heading": "", "page": None,
-         "char_start": 0, "char_end": len(text), "token_count": len(text) // 4}
+        {
+            "id": id_,
+            "ordinal": place,
+            "content": text,
+            "heading": "",
+            "page": None,
+            "char_start": 0,
+            "char_end": len(text),
+            "token_count": len(text) // 4,
+        }
         for place, (id_, text) in enumerate(zip(ids, passages, strict=True))
     ]
     await connection.execute(
@@ -103,7 +111,10 @@ async def measure(connection: asyncpg.Connection, data: Path) -> None:
         started = time.perf_counter()
         found: Any = await connection.fetchval(
             "select knowledge_search_v1($1, $2::jsonb, $3, $4)",
-            org, json.dumps([base]), question, DEPTH,
+            org,
+            json.dumps([base]),
+            question,
+            DEPTH,
         )
         ours.times_ms.append((time.perf_counter() - started) * 1000)
         hits = [row["id"] for row in json.loads(found)["data"]]

@@ -16,6 +16,7 @@ class FlowingText:
         self._column = indent
         self._held_back = ""
         self._space_due = False
+        self._indent_due = False
 
     def add(self, piece: str) -> None:
         """Show the next piece."""
@@ -42,11 +43,13 @@ class FlowingText:
             else:
                 self._write(" ")
                 self._column += 1
-        self._space_due = False
+        if self._indent_due:
+            self._write(" " * self._indent)
+        self._space_due = self._indent_due = False
         self._write(word)
         self._column += len(word)
 
     def _new_line(self) -> None:
-        self._write("\n" + " " * self._indent)
+        self._write("\n")
         self._column = self._indent
-        self._space_due = False
+        self._space_due, self._indent_due = False, True

@@ -43,7 +43,9 @@ class Vault:
             raise Unsealable from error
         for cipher in self._ciphers:
             try:
-                return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
+                return cipher.decrypt(
+                    raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()
+                ).decode()
             except (InvalidTag, ValueError):
                 continue
         raise Unsealable

@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     @classmethod
     def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value()) < 32 for key in keys):
-            raise ValueError("each key needs at least 32 characters, e.g. from `openssl rand -hex 32`")
+            raise ValueError(
+                "each key needs at least 32 characters, e.g. from `openssl rand -hex 32`"
+            )
         return keys
 
     @field_validator("public_url")
@@ -91,7 +93,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for name, advice in NOT_SERVED_YET.items()
         if variables.get(name)
     ]
-    fields = {name: variables[name.upper()] for name in Settings.model_fields if variables.get(name.upper())}
+    fields = {
+        name: variables[name.upper()]
+        for name in Settings.model_fields
+        if variables.get(name.upper())
+    }
     secrets = {
         name: SecretStr(value)
         for name, value in variables.items()

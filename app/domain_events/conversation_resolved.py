@@ -11,4 +11,8 @@ class ConversationResolved(EventData):
     conversation_id: str
 
 
-EVENT = EventKind("conversation_resolved", "A conversation was marked as resolved.", ConversationResolved(conversation_id=ID))
+EVENT = EventKind(
+    "conversation_resolved",
+    "A conversation was marked as resolved.",
+    ConversationResolved(conversation_id=ID),
+)

@@ -13,4 +13,8 @@ class ConversationStarted(EventData):
     visitor_id: str | None
 
 
-EVENT = EventKind("conversation_started", "A visitor began a conversation.", ConversationStarted(conversation_id=ID, agent_id=ID, visitor_id="visitor-1"))
+EVENT = EventKind(
+    "conversation_started",
+    "A visitor began a conversation.",
+    ConversationStarted(conversation_id=ID, agent_id=ID, visitor_id="visitor-1"),
+)

@@ -14,4 +14,10 @@ class DocumentFailed(EventData):
     code: str
 
 
-EVENT = EventKind("document_failed", "A document could not be indexed.", DocumentFailed(document_id=ID, knowledge_base_id=ID, name="politicas.md", code="document_empty"))
+EVENT = EventKind(
+    "document_failed",
+    "A document could not be indexed.",
+    DocumentFailed(
+        document_id=ID, knowledge_base_id=ID, name="politicas.md", code="document_empty"
+    ),
+)

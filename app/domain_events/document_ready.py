@@ -14,4 +14,8 @@ class DocumentReady(EventData):
     chunk_count: int
 
 
-EVENT = EventKind("document_ready", "A document can be searched.", DocumentReady(document_id=ID, knowledge_base_id=ID, name="politicas.md", chunk_count=12))
+EVENT = EventKind(
+    "document_ready",
+    "A document can be searched.",
+    DocumentReady(document_id=ID, knowledge_base_id=ID, name="politicas.md", chunk_count=12),
+)

@@ -16,4 +16,15 @@ class MessageCompleted(EventData):
     finish_reason: str
 
 
-EVENT = EventKind("message_completed", "An agent's answer ended, whole or not.", MessageCompleted(conversation_id=ID, message_id=ID, run_id=ID, agent_id=ID, status="complete", finish_reason="stop"))
+EVENT = EventKind(
+    "message_completed",
+    "An agent's answer ended, whole or not.",
+    MessageCompleted(
+        conversation_id=ID,
+        message_id=ID,
+        run_id=ID,
+        agent_id=ID,
+        status="complete",
+        finish_reason="stop",
+    ),
+)

@@ -14,4 +14,8 @@ class MessageReceived(EventData):
     visitor_id: str | None
 
 
-EVENT = EventKind("message_received", "A visitor sent a message.", MessageReceived(conversation_id=ID, message_id=ID, agent_id=ID, visitor_id="visitor-1"))
+EVENT = EventKind(
+    "message_received",
+    "A visitor sent a message.",
+    MessageReceived(conversation_id=ID, message_id=ID, agent_id=ID, visitor_id="visitor-1"),
+)

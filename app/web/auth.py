@@ -71,9 +71,7 @@ async def authenticated(
     """
     given = request.headers.getlist("authorization")
     if len(given) != 1 or credentials is None or len(given[0]) > MAX_CREDENTIAL_CHARS:
-        raise InvalidCredential(
-            "Send `Authorization: Bearer <API key>`.", headers=WWW_AUTHENTICATE
-        )
+        raise InvalidCredential("Send `Authorization: Bearer <API key>`.", headers=WWW_AUTHENTICATE)
     authenticator: Authenticator = request.app.state.authenticator
     caller = await authenticator.authenticate(credentials.credentials)
     request.scope["state"]["organization_id"] = caller.organization_id

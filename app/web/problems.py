@@ -71,7 +71,10 @@ def from_validation(error: RequestValidationError) -> Problem:
     if any(item["detail"] == "JSON decode error" for item in errors):
         return MalformedRequest("The body is not valid JSON.")
     return InvalidRequest(
-        "; ".join(f"{item.get('pointer') or item.get('parameter')}: {item['detail']}" for item in errors[:5]),
+        "; ".join(
+            f"{item.get('pointer') or item.get('parameter')}: {item['detail']}"
+            for item in errors[:5]
+        ),
         errors=errors,
     )
 
@@ -126,7 +129,8 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         entry = responses.setdefault(
-            kind.status, {"description": "", "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}}
+            kind.status,
+            {"description": "", "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {kind.title()}".strip()
         entry["content"][MEDIA_TYPE]["examples"][kind.code()] = {

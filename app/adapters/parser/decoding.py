@@ -10,7 +10,16 @@ from app.ports.parser import DocumentEmpty, DocumentUnreadable
 _CONTROLS = {code: None for code in range(32) if chr(code) not in "\n\t"} | {0x7F: None}
 # Unicode's "tag" characters are invisible and only serve to hide instructions to models.
 _TAGS = dict.fromkeys(range(0xE0000, 0xE0080))
-_BINARY_SIGNS = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x7fELF", b"\xd0\xcf\x11\xe0", b"MZ")
+_BINARY_SIGNS = (
+    b"%PDF-",
+    b"PK\x03\x04",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x7fELF",
+    b"\xd0\xcf\x11\xe0",
+    b"MZ",
+)
 
 
 def looks_binary(content: bytes) -> bool:

@@ -64,9 +64,7 @@ class PostgresScope:
         statement = _statement(function, tuple(named))
         with translated_failures():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await connection.fetchval(
-                    statement, *named.values(), timeout=CALL_TIMEOUT_S
-                )
+                return await connection.fetchval(statement, *named.values(), timeout=CALL_TIMEOUT_S)
 
 
 class PostgresDatabase:

@@ -19,7 +19,7 @@ class AgentRepository:
     def __init__(self, database: Database, organization_id: OrganizationId) -> None:
         self._scope = database.scoped(organization_id)
 
-    async def list(
+    async def page(
         self, *, limit: int, after: str | None, text: str | None, is_active: bool | None
     ) -> list[Agent]:
         where = {} if is_active is None else {"is_active": is_active}

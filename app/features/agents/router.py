@@ -56,7 +56,7 @@ async def list_agents(
 ) -> Page[Agent]:
     """Agents, newest first. Words are found whatever their accents and case."""
     pages = cursors(ports, caller, "agents", q, is_active)
-    rows = await agents.list(limit=limit + 1, after=pages.open(cursor), q=q, is_active=is_active)
+    rows = await agents.page(limit=limit + 1, after=pages.open(cursor), q=q, is_active=is_active)
     return pages.page(rows, limit, lambda agent: agent.id)
 
 

@@ -27,11 +27,11 @@ class AgentService:
         self._caller = caller
         self._repository = AgentRepository(ports.database, caller.organization_id)
 
-    async def list(
+    async def page(
         self, *, limit: int, after: str | None, q: str | None, is_active: bool | None
     ) -> list[Agent]:
         """Newest first, after the agent with that id."""
-        return await self._repository.list(limit=limit, after=after, text=q, is_active=is_active)
+        return await self._repository.page(limit=limit, after=after, text=q, is_active=is_active)
 
     async def get(self, agent_id: AgentId) -> Agent:
         """One agent.

@@ -43,7 +43,8 @@ class Source:
             "document_id": self.hit.document_id,
             "chunk_id": self.hit.id,
             "knowledge_base_id": self.hit.knowledge_base_id,
-            "content_excerpt": excerpt[:EXCERPT_CHARS] + ("…" if len(excerpt) > EXCERPT_CHARS else ""),
+            "content_excerpt": excerpt[:EXCERPT_CHARS]
+            + ("…" if len(excerpt) > EXCERPT_CHARS else ""),
         }
         return data if self.hit.page is None else data | {"page": self.hit.page}
 

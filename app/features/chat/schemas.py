@@ -38,9 +38,9 @@ class ChatCreate(Body):
     temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=200_000)] | None = None
     model_id: Annotated[str, StringConstraints(min_length=1, max_length=200), Text] | None = None
-    system_prompt_override: (
-        Annotated[str, StringConstraints(max_length=20_000), Text] | None
-    ) = Field(default=None, description="Needs the scope `agents:write`.")
+    system_prompt_override: Annotated[str, StringConstraints(max_length=20_000), Text] | None = (
+        Field(default=None, description="Needs the scope `agents:write`.")
+    )
 
     @model_validator(mode="after")
     def _ends_with_the_user(self) -> "ChatCreate":

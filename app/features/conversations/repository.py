@@ -17,7 +17,7 @@ class ConversationRepository:
     def __init__(self, database: Database, organization_id: OrganizationId) -> None:
         self._scope = database.scoped(organization_id)
 
-    async def list(
+    async def page(
         self, *, limit: int, after: str | None, text: str | None, where: dict[str, Any]
     ) -> list[Conversation]:
         rows = await self._scope.call(
@@ -64,6 +64,8 @@ class ConversationRepository:
 def created_between(start: datetime | None, end: datetime | None) -> dict[str, Any]:
     """The condition on `created_at` from a moment on and before another."""
     bounds = {
-        name: rfc3339(moment) for name, moment in (("gte", start), ("lt", end)) if moment is not None
+        name: rfc3339(moment)
+        for name, moment in (("gte", start), ("lt", end))
+        if moment is not None
     }
     return {"created_at": bounds} if bounds else {}

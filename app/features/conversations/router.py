@@ -63,7 +63,7 @@ async def list_conversations(
 ) -> Page[Conversation]:
     """Conversations, newest first."""
     pages = cursors(ports, caller, "conversations", q, where)
-    rows = await conversations.list(limit=limit + 1, after=pages.open(cursor), q=q, where=where)
+    rows = await conversations.page(limit=limit + 1, after=pages.open(cursor), q=q, where=where)
     return pages.page(rows, limit, lambda row: row.id)
 
 

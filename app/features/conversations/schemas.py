@@ -6,9 +6,7 @@ from pydantic import StringConstraints
 
 from app.core.schemas import Body, Id, Json, Resource, Text, Timestamp
 
-Title = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Text
-]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Text]
 
 
 class ConversationUpdate(Body):

@@ -20,11 +20,11 @@ class ConversationService:
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._repository = ConversationRepository(ports.database, caller.organization_id)
 
-    async def list(
+    async def page(
         self, *, limit: int, after: str | None, q: str | None, where: dict[str, Any]
     ) -> list[Conversation]:
         """Newest first, after the conversation with that id."""
-        return await self._repository.list(limit=limit, after=after, text=q, where=where)
+        return await self._repository.page(limit=limit, after=after, text=q, where=where)
 
     async def get(self, conversation_id: ConversationId) -> Conversation:
         """One conversation.

@@ -63,7 +63,9 @@ async def live() -> Live:
 
 
 @router.get("/health/ready", summary="Readiness", responses={503: {"model": Ready}})
-@router.get("/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}})
+@router.get(
+    "/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}}
+)
 async def ready(response: Response, ports: OpenPorts) -> Ready:
     """200 when requests can be served; 503 while the database does not answer or we are stopping."""
     started_s = ports.clock.monotonic_s()

@@ -28,9 +28,7 @@ class IdentityRepository:
 
     async def ensure_organization(self, slug: str, name: str) -> OrganizationId:
         """The organization of that slug, made where it is missing."""
-        row = await self._system.call(
-            "organization_ensure_v1", id=new_id(), slug=slug, name=name
-        )
+        row = await self._system.call("organization_ensure_v1", id=new_id(), slug=slug, name=name)
         return OrganizationId(row["id"])
 
     async def register_key(

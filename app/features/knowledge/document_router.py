@@ -143,7 +143,9 @@ async def list_documents(
     return pages.page(rows, limit, lambda row: row.id)
 
 
-@router.get("/documents/{document_id}", summary="Read a document", responses=problems(DocumentNotFound))
+@router.get(
+    "/documents/{document_id}", summary="Read a document", responses=problems(DocumentNotFound)
+)
 async def get_document(document_id: PathId, knowledge: Readable) -> Document:
     """One document with the state of its indexing."""
     return await knowledge.get_document(DocumentId(document_id))

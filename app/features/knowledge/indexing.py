@@ -64,7 +64,9 @@ class IndexingQueue:
             name=document.name,
             chunk_count=chunk_count,
         )
-        await self._step(document, "document_publish_v1", events=[EVENTS["document_ready"].of(ready)])
+        await self._step(
+            document, "document_publish_v1", events=[EVENTS["document_ready"].of(ready)]
+        )
 
     async def fail(self, document: ClaimedDocument, problem: Problem, *, retry: bool) -> None:
         """Give the document up with the reason, or back to the queue."""

@@ -96,9 +96,7 @@ class KnowledgeService:
         self, *, limit: int, after: str | None, q: str | None, where: dict[str, Any]
     ) -> list[Document]:
         """Newest first, after the document with that id."""
-        return await self._repository.list_documents(
-            limit=limit, after=after, text=q, where=where
-        )
+        return await self._repository.list_documents(limit=limit, after=after, text=q, where=where)
 
     async def get_document(self, document_id: DocumentId) -> Document:
         """One document.

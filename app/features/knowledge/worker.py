@@ -67,7 +67,9 @@ class IndexingWorker:
         except Exception:
             log.exception("document_indexing_crashed", document_id=document.id)
             retry = document.attempts < MAX_ATTEMPTS
-            await self._give_up(document, IndexingFailed("Upload it again, or ask us."), retry=retry)
+            await self._give_up(
+                document, IndexingFailed("Upload it again, or ask us."), retry=retry
+            )
 
     async def _index(self, document: ClaimedDocument) -> None:
         content = await self._ports.files.get(document.organization_id, document.id)

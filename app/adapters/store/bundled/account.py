@@ -81,8 +81,19 @@ async def unprivileged_account() -> Account:
 
 async def _create() -> None:
     for tool, arguments in (
-        ("useradd", ("--system", "--user-group", "--no-create-home", "--home-dir",
-                     "/nonexistent", "--shell", "/usr/sbin/nologin", NAME)),
+        (
+            "useradd",
+            (
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
+                NAME,
+            ),
+        ),
         # busybox; the Debian tool of this name needs useradd and is never reached.
         ("adduser", ("-S", "-D", "-H", "-h", "/nonexistent", "-s", "/sbin/nologin", NAME)),
     ):

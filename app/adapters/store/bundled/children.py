@@ -55,9 +55,7 @@ async def to_the_end(function: Callable[[], Result]) -> Result:
     return future.result()
 
 
-def spawn(
-    command: Sequence[str], *, identity: Identity, output: int
-) -> "subprocess.Popen[bytes]":
+def spawn(command: Sequence[str], *, identity: Identity, output: int) -> "subprocess.Popen[bytes]":
     """Start a command in a session of its own, so that Ctrl-C in the terminal spares it."""
     # Not asyncio's subprocesses: uvloop 0.23 refuses user, group, extra_groups and umask
     # ("unexpected kwargs").
@@ -76,9 +74,7 @@ def spawn(
     )
 
 
-async def run(
-    *command: str, identity: Identity | None = None, timeout_s: float = 60
-) -> Finished:
+async def run(*command: str, identity: Identity | None = None, timeout_s: float = 60) -> Finished:
     """Run a command to its end; cancelled or out of time, it and its children are killed."""
     started: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryFile() as output:

@@ -87,7 +87,9 @@ async def running_cluster(
         EmbeddedPostgresFailed: it cannot run; the message says why and what to do.
     """
     if not hasattr(asyncio, "open_unix_connection"):
-        raise PlatformUnsupported(f"This system has no Unix sockets; use Linux or macOS, {OWN_DATABASE}.")
+        raise PlatformUnsupported(
+            f"This system has no Unix sockets; use Linux or macOS, {OWN_DATABASE}."
+        )
     await asyncio.to_thread(visible_folder, data_dir)
     data_dir = data_dir.resolve()
     async with folder_lock(data_dir) as lock:

@@ -157,9 +157,7 @@ async def make_socket_dir(account: Account, *, port: int) -> Path:
         if room > _SOCKET_PATH_LIMIT:
             continue
         with suppress(OSError):
-            folder = await asyncio.to_thread(
-                private_folder, Path(parent), _SOCKET_PREFIX, account
-            )
+            folder = await asyncio.to_thread(private_folder, Path(parent), _SOCKET_PREFIX, account)
             if await account.can_write(folder):
                 return folder
             remove_socket_dir(folder)

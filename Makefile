@@ -1,0 +1,72 @@
+# `make` alone says what there is.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet install
+MADE := $(VENV)/.made
+SERVICE := $(VENV)/.requirements
+TOOLS := $(VENV)/.requirements-dev
+
+.PHONY: help demo run test check format clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(SERVICE) ## See it work: own database, a document, an agent, four answers; no key needed
+	@exec $(PY) -m app.command_line demo
+
+run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.data)
+	@exec $(PY) -m app.command_line serve
+
+test: $(TOOLS) ## Run all tests
+	@$(PY) -m pytest
+
+check: $(TOOLS) ## Format, lint, import contracts, types
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/basedpyright
+
+format: $(TOOLS) ## Format the code and mend what ruff can mend
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+clean: ## Remove .venv and caches; data in .data stays
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that is new enough and can make a virtual environment.
+$(MADE):
+	@found=; old=; bare=; \
+	for name in python3 python3.13 python3.12 python3.11; do \
+	  "$$name" -c '' >/dev/null 2>&1 || continue; \
+	  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { old=$$name; continue; }; \
+	  "$$name" -c 'import ensurepip, venv' >/dev/null 2>&1 || { bare=$$name; continue; }; \
+	  found=$$name; break; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  if [ -n "$$bare" ]; then \
+	    echo "$$bare cannot make virtual environments: its venv module is not installed."; \
+	    echo "On Debian and Ubuntu: apt-get install python3-venv"; \
+	  elif [ -n "$$old" ]; then \
+	    echo "Python 3.11 or newer is needed; $$old is `$$old --version 2>&1`."; \
+	    echo "Install Python 3.12 or 3.13 so that it is found as python3.12 or python3.13."; \
+	  else \
+	    echo "Python 3.11 or newer is needed, and no python3 was found."; \
+	    echo "On Debian and Ubuntu: apt-get install python3 python3-venv"; \
+	    echo "On macOS: brew install python@3.13"; \
+	  fi >&2; \
+	  exit 1; \
+	fi; \
+	"$$found" -m venv --clear $(VENV) && touch $@
+
+$(SERVICE): requirements.txt $(MADE)
+	@echo "Installing the service's packages into $(VENV) (once, under a minute) ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(TOOLS): requirements-dev.txt requirements.txt $(MADE)
+	@echo "Installing the packages for tests and checks into $(VENV) (once, about a minute) ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $(SERVICE) $@

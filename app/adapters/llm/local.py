@@ -1,0 +1,89 @@
+"""The keyless default: answers by quoting the knowledge base, and says when it has no answer."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.adapters.llm.quotation import choose, fold
+from app.core.settings import Settings
+from app.ports.llm import ChatEvent, ChatRequest, Finished, ProviderAdapter, TextDelta, Usage
+
+NAME = "local"
+CONTEXT_WINDOW = 32_000
+WORDS_A_PIECE = 4
+# Words and tokens of Portuguese in common vocabularies stand at about 10 to 13.
+TOKENS_PER_WORD = 1.3
+
+_GREETING = re.compile(
+    r"^\W*(oi|ola|bom dia|boa tarde|boa noite|e ai|hello|hi|hey|good (morning|afternoon|evening)"
+    r"|hola|buen[oa]s( dias| tardes| noches)?)\W*$"
+)
+_TEXTS = {
+    "pt": {
+        "greeting": "Olá! Como posso ajudar?",
+        "nothing": "Não encontrei essa informação na base de conhecimento."
+        " Posso ajudar com outra pergunta?",
+    },
+    "en": {
+        "greeting": "Hello! How can I help?",
+        "nothing": "I did not find that in the knowledge base. Can I help with another question?",
+    },
+    "es": {
+        "greeting": "¡Hola! ¿En qué puedo ayudar?",
+        "nothing": "No encontré esa información en la base de conocimiento."
+        " ¿Puedo ayudar con otra pregunta?",
+    },
+}
+
+
+class LocalProvider:
+    """Quotes sentences of the passages, each with its `[index]`. Needs no key and no network."""
+
+    name = NAME
+    is_configured = True
+    key_variable = None
+
+    def recognises(self, model: str) -> bool:
+        return model == NAME
+
+    def context_window(self, model: str) -> int:
+        return CONTEXT_WINDOW
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
+        answer = await asyncio.to_thread(compose, request)
+        words = re.findall(r"\S+\s*", answer)
+        for start in range(0, len(words), WORDS_A_PIECE):
+            yield TextDelta("".join(words[start : start + WORDS_A_PIECE]))
+            await asyncio.sleep(0)
+        read = sum(len(message.content.split()) for message in request.messages)
+        yield Usage(_tokens(read), _tokens(len(words)))
+        yield Finished("stop")
+
+
+def _tokens(words: int) -> int:
+    return round(words * TOKENS_PER_WORD)
+
+
+def compose(request: ChatRequest) -> str:
+    """The whole answer: quotations, a greeting, or that nothing was found."""
+    texts = _TEXTS.get(request.language[:2], _TEXTS["en"])
+    if _GREETING.match(fold(request.question)):
+        return texts["greeting"]
+    quotes = choose(request.question, request.passages)
+    if not quotes:
+        return texts["nothing"]
+    return "\n".join(f"{_closed(quote.text)} [{quote.index}]" for quote in quotes)
+
+
+def _closed(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?", ":", ";")) else f"{sentence}."
+
+
+@asynccontextmanager
+async def open_local(settings: Settings) -> AsyncGenerator[LocalProvider]:
+    """The provider; there is nothing to open."""
+    yield LocalProvider()
+
+
+PROVIDER = ProviderAdapter(NAME, open_local)
