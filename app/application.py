@@ -22,6 +22,7 @@ from app.features.conversations.router import FEATURE as CONVERSATIONS
 from app.features.events.numbering import open_numbering
 from app.features.health.router import FEATURE as HEALTH
 from app.features.identity.service import open_local_organization
+from app.features.knowledge.document_router import FEATURE as DOCUMENTS
 from app.features.knowledge.router import FEATURE as KNOWLEDGE
 from app.web.middleware import RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi
@@ -35,6 +36,7 @@ FEATURES = (
     Feature("events", APIRouter(), open_numbering),
     AGENTS,
     KNOWLEDGE,
+    DOCUMENTS,
     CONVERSATIONS,
     CHAT,
 )

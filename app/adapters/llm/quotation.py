@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from app.ports.llm import Passage
 
-# The share of the question's weight that a sentence with its headings has to cover. Below it a
-# question is not answered: it shares only common words with the passages.
-MIN_COVERAGE = 0.5
+# A sentence is judged by what it covers of the question itself, and by what its whole passage
+# covers, as retrieval has found. Below the least the question is not answered: it shares only
+# common words with the passages.
+SENTENCE_SHARE = 0.6
+MIN_COVERAGE = 0.45
+MIN_SENTENCE_COVERAGE = 0.2
 # A further sentence is quoted only when it answers nearly as well as the best one.
 NEARLY_AS_GOOD = 0.8
 MAX_SENTENCES = 3
@@ -54,6 +57,7 @@ class _Candidate:
     place: int
     words: frozenset[str]
     context: frozenset[str]
+    passage_score: float
 
 
 def fold(text: str) -> str:
@@ -150,8 +154,11 @@ def _score(one: _Candidate, weights: dict[str, float], *, asks_figure: bool) -> 
             score += weight * CONTEXT_WEIGHT
     if score and asks_figure and _FIGURE.search(one.quote.text):
         score += FIGURE_BONUS
-    own = any(word in one.words for word in weights)
-    return score if own else score * CONTEXT_WEIGHT
+    if not any(word in one.words for word in weights):
+        score *= CONTEXT_WEIGHT
+    if score < MIN_SENTENCE_COVERAGE:
+        return 0.0
+    return SENTENCE_SHARE * score + (1 - SENTENCE_SHARE) * one.passage_score
 
 
 def _candidates(passages: tuple[Passage, ...]) -> Iterator[_Candidate]:
@@ -164,7 +171,8 @@ def _candidates(passages: tuple[Passage, ...]) -> Iterator[_Candidate]:
                 heading = frozenset(content_words(text))
                 continue
             words = frozenset(content_words(text))
-            yield _Candidate(Quote(text, passage.index), place, words, context | heading)
+            quote = Quote(text, passage.index)
+            yield _Candidate(quote, place, words, context | heading, passage.score)
             place += 1
 
 

@@ -29,9 +29,9 @@ from app.features.knowledge.service import KnowledgeService
 from app.web.auth import KnowledgeReader, KnowledgeWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
 from app.web.problems import problems
-from app.web.routing import room_router
+from app.web.routing import Feature, room_router
 
-router = room_router("knowledge", prefix="")
+router = room_router("knowledge", prefix="/api/v2/knowledge")
 PathId = Annotated[Id, Path(description="The document's id.")]
 
 
@@ -203,3 +203,6 @@ async def get_content(document_id: PathId, knowledge: Readable) -> Response:
             "Content-Security-Policy": "sandbox",
         },
     )
+
+
+FEATURE = Feature("documents", router)

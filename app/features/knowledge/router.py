@@ -7,7 +7,6 @@ from fastapi import Depends, Path, Query, Response
 from app.core.ids import KnowledgeBaseId
 from app.core.pagination import InvalidCursor, Page
 from app.core.schemas import Id
-from app.features.knowledge.document_router import router as documents
 from app.features.knowledge.errors import EmbedderNotConfigured, KnowledgeBaseNotFound
 from app.features.knowledge.schemas import (
     BaseCreate,
@@ -110,5 +109,4 @@ async def search(body: SearchRequest, knowledge: Readable) -> SearchResult:
     )
 
 
-router.include_router(documents)
 FEATURE = Feature("knowledge", router, open_indexing)
