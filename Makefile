@@ -25,7 +25,7 @@ test: $(TOOLS) ## Run all tests
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-logo
 	@$(VENV)/bin/basedpyright
 
 format: $(TOOLS) ## Format the code and mend what ruff can mend

@@ -135,8 +135,7 @@ async def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        async with running_cluster(Path(folder), durable=False) as cluster:
+        async with running_cluster(Path(folder, "data"), durable=False) as cluster:
             await prepare_database(cluster)
             connection = await asyncpg.connect(
                 host=str(cluster.socket_dir), port=cluster.port, user="postgres", database=DATABASE

@@ -1,6 +1,7 @@
-"""One line of plain text for each kind of event."""
+"""A line or two of plain text for each kind of event."""
 
 import json
+import re
 from textwrap import shorten
 
 from pydantic import ValidationError
@@ -15,9 +16,11 @@ from app.command_line.demo_events import (
 )
 from app.command_line.demo_failure import DemoFailed
 
+_HEADING_MARK = re.compile(r"^#+ ", re.MULTILINE)
+
 
 def describe(event: StreamEvent, *, width: int) -> str:
-    """What an event says, in about `width` characters; `answer` has its own, flowing, form.
+    """What an event says, in lines of about `width` characters; `answer` has its own, flowing, form.
 
     Raises:
         DemoFailed: the event lacks what the API promises of its kind.
@@ -53,9 +56,9 @@ def _progress(progress: Progress) -> str:
 
 
 def _source(source: Source, *, width: int) -> str:
-    head = f"[{source.index}] {source.source}, score {source.score:.2f}: "
-    room = max(width - len(head) - 2, 40)
-    return f"{head}“{shorten(source.content_excerpt, room, placeholder=' …')}”"
+    excerpt = _HEADING_MARK.sub("", source.content_excerpt)
+    shortened = shorten(excerpt, max(width - 2, 40), placeholder=" …")
+    return f"[{source.index}] {source.source}, score {source.score:.2f}\n“{shortened}”"
 
 
 def _metadata(metadata: Metadata) -> str:

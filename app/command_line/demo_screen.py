@@ -91,7 +91,8 @@ class Screen:
             return
         self._end_answer(before=event)
         self._head(event)
-        self.line(describe(event, width=self._console.width - INDENT))
+        text = describe(event, width=self._console.width - INDENT)
+        self.line(text.replace("\n", "\n" + " " * INDENT))
 
     def outcome(
         self, times: Sequence[tuple[str, float | None]], *, notice: str, wrong: Sequence[str]

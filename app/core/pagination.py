@@ -51,7 +51,7 @@ class Cursors:
             ) from None
 
     def page(self, rows: Sequence[Item], limit: int, key: Callable[[Item], str]) -> Page[Item]:
-        """A page of up to `limit` rows; ask the store for one more to know whether there is a next."""
+        """A page of up to `limit` rows; one more of them tells that there is a next page."""
         shown = list(rows[:limit])
         more = len(rows) > limit
         cursor = self._vault.seal(key(shown[-1]), purpose=self._purpose) if more else None

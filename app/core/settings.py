@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         return level.lower() if isinstance(level, str) else level
 
     def provider_variable(self, name: str) -> str | None:
-        """The value of `<PROVIDER>_API_KEY` or `<PROVIDER>_BASE_URL`, or None where it is not set."""
+        """The value of `<PROVIDER>_API_KEY` or `<PROVIDER>_BASE_URL`; None where it is unset."""
         secret = self.provider_variables.get(name)
         return secret.get_secret_value() if secret else None
 

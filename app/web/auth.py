@@ -1,4 +1,4 @@
-"""Who is calling, as a parameter type: a route that asks for a `Caller` cannot be reached without one."""
+"""Who is calling, as a parameter type: without a `Caller` no handler of a room is reached."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -57,7 +57,7 @@ class Authenticator(Protocol):
 
 _bearer = HTTPBearer(
     auto_error=False,
-    description="An API key, `ac_live_…`. At first start the service keeps one in `DATA_DIR/api_key`.",
+    description="An API key, `ac_live_…`. The first one is kept in `DATA_DIR/api_key`.",
 )
 
 

@@ -25,7 +25,7 @@ class RequestMiddleware:
     - `X-Request-ID` on every response; a sane incoming one is kept.
     - NUL and bytes that are not UTF-8 in the address are 400, a body over the limit is 413.
     - An unforeseen failure becomes a 500 problem without internals; the log has the traceback.
-    - One access line a request: route, status, time; never bodies, addresses with secrets or headers.
+    - One access line a request: route, status, time; never bodies, headers or queries.
     """
 
     def __init__(self, app: ASGIApp) -> None:

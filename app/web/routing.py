@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from fastapi import APIRouter
@@ -31,15 +31,16 @@ class StrictJsonRequest(Request):
         return value
 
 
-def _holds_nul(value: object) -> bool:
+def _holds_nul(value: Any) -> bool:
     # orjson refuses nesting beyond 1,024 levels, so this cannot exhaust the stack.
     match value:
         case str():
             return "\x00" in value
         case dict():
-            return any(_holds_nul(part) for item in value.items() for part in item)
+            entries = cast("dict[str, Any]", value)
+            return any(_holds_nul(part) for item in entries.items() for part in item)
         case list():
-            return any(_holds_nul(part) for part in value)
+            return any(_holds_nul(part) for part in cast("list[Any]", value))
         case _:
             return False
 
@@ -80,7 +81,7 @@ def room_router(name: str, *, prefix: str) -> APIRouter:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A room as the application lists it: routes, and what it keeps running while the service does."""
+    """A room as the application lists it: routes, and what it keeps running meanwhile."""
 
     name: str
     router: APIRouter

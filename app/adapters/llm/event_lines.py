@@ -1,4 +1,4 @@
-"""Splits a byte stream of server-sent events into the payloads of its `data:` lines. Does no I/O."""
+"""Splits bytes of server-sent events into the payloads of their `data:` lines. Does no I/O."""
 
 from collections.abc import Iterator
 

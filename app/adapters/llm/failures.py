@@ -1,4 +1,4 @@
-"""What can go wrong between us and a provider, as the port's failures; nothing of the wording leaks."""
+"""What goes wrong between us and a provider, as the port's failures; its wording never leaks."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager

@@ -44,7 +44,7 @@ class OpenAIProvider:
     key_variable = KEY_VARIABLE
 
     def __init__(
-        self, client: "AsyncOpenAI | None", *, is_openai: bool, patience: Patience = Patience()
+        self, client: "AsyncOpenAI | None", *, is_openai: bool, patience: Patience
     ) -> None:
         self._client = client
         self._is_openai = is_openai
@@ -87,7 +87,7 @@ async def open_openai(settings: Settings) -> AsyncGenerator[OpenAIProvider]:
     key = settings.provider_variable(KEY_VARIABLE)
     base_url = settings.provider_variable(BASE_URL_VARIABLE)
     if key is None:
-        yield OpenAIProvider(None, is_openai=base_url is None)
+        yield OpenAIProvider(None, is_openai=base_url is None, patience=Patience())
         return
     patience = Patience()
     # Off the loop and before the first request: the import takes half a second.

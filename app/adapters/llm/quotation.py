@@ -30,17 +30,19 @@ _FIGURE = re.compile(r"\d")
 _ASKS_FIGURE = re.compile(
     r"\b(quant\w+|quando|horas?|horario|prazo|preco|valor|custa|how (much|many|long)|when|price)\b"
 )
-_NOISE = frozenset(
-    """a o as os um uma uns umas de do da dos das em no na nos nas por pelo pela pelos pelas para pra
-    com sem sob sobre entre ate e ou mas que se ao aos qual quais quem como quando quanto quanta quantos quantas
-    onde eu voce voces me meu minha meus minhas seu sua seus suas nos nosso nossa eles elas ele ela isso isto este
-    esta esse essa aquele aquela ser sao e esta estao foi era ter tem tenho temos ha haver fazer faz faco fazem
-    posso pode podem poderia quero queria gostaria preciso saber dizer informar favor ola oi bom boa dia
-    tarde noite nao sim ja so mais muito ainda tambem existe existem loja empresa produto horas
-    the an of to in on at for with and or is are do does can could would what which who how much many where i you
-    my your we our it this that have has please hello hi el la los las un una del y en con por para es son como
-    cual cuales cuando cuanto cuanta donde puedo puede tienen tiene su mi hay me le lo""".split()
+_NOISE_WORDS = (
+    "a o as os um uma uns umas de do da dos das em no na nos nas por pelo pela pelos pelas para "
+    "pra com sem sob sobre entre ate e ou mas que se ao aos qual quais quem como quando quanto "
+    "quanta quantos quantas onde eu voce voces me meu minha meus minhas seu sua seus suas nosso "
+    "nossa eles elas ele ela isso isto este esta esse essa aquele aquela ser sao estao foi era "
+    "ter tem tenho temos ha haver fazer faz faco fazem posso pode podem poderia quero queria "
+    "gostaria preciso saber dizer informar favor ola oi bom boa dia tarde noite nao sim ja so "
+    "mais muito ainda tambem existe existem loja empresa produto horas the an of to in on at for "
+    "with and or is are does can could would what which who how much many where i you my your we "
+    "our it this that have has please hello hi el la los las un una del y en con es son cual "
+    "cuales cuando cuanto cuanta donde puedo puede tienen tiene su mi hay le lo "
 )
+_NOISE = frozenset(_NOISE_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,25 +183,29 @@ def _sentences(content: str) -> Iterator[tuple[str, bool]]:
     header: list[str] = []
     paragraph: list[str] = []
     for line in [*content.splitlines(), ""]:
-        bare = _MARKUP.sub("", line).strip()
-        is_block = not bare or bare.startswith(("#", "|")) or _LIST_MARK.match(bare)
-        if is_block and paragraph:
+        bare = _MARKUP.sub("", line).strip().lstrip("> ")
+        if _is_block(bare):
             yield from ((part, False) for part in _SENTENCE_END.split(" ".join(paragraph)) if part)
             paragraph = []
-        if bare.startswith("|"):
-            cells = [cell.strip() for cell in bare.strip("|").split("|")]
-            if not header:
-                header = cells
-            elif not _RULE.match(bare):
-                yield _row(header, cells), False
-            continue
-        header = []
+        if not bare.startswith("|"):
+            header = []
         if bare.startswith("#"):
             yield bare.lstrip("# "), True
-        elif _LIST_MARK.match(bare):
-            paragraph = [_LIST_MARK.sub("", bare)]
+        elif bare.startswith("|") and not header:
+            header = _cells(bare)
         elif bare and not _RULE.match(bare):
-            paragraph.append(bare)
+            if header:
+                yield _row(header, _cells(bare)), False
+            else:
+                paragraph.append(_LIST_MARK.sub("", bare))
+
+
+def _is_block(bare: str) -> bool:
+    return not bare or bare.startswith(("#", "|")) or _LIST_MARK.match(bare) is not None
+
+
+def _cells(bare: str) -> list[str]:
+    return [cell.strip() for cell in bare.strip("|").split("|")]
 
 
 def _row(header: list[str], cells: list[str]) -> str:

@@ -23,7 +23,7 @@ _BINARY_SIGNS = (
 
 
 def looks_binary(content: bytes) -> bool:
-    """Whether the bytes are plainly no text: a known signature, or NULs without a UTF-16/32 mark."""
+    """Whether the bytes are plainly no text: a known signature, or NULs without a UTF mark."""
     if content.startswith(_BINARY_SIGNS):
         return True
     has_mark = content.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff"))

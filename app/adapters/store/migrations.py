@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema, in step with the Supabase CLI's own record of migrations."""
+"""Brings a database to the newest schema, in step with the Supabase CLI's own record of it."""
 
 from dataclasses import dataclass
 from pathlib import Path

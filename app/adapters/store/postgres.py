@@ -9,7 +9,7 @@ from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
         await migrate(connection, read_migrations())
     finally:
         await connection.close()
-    # Whoever the address names, calls are made as the role that may call functions and read nothing.
+    # Whoever the address names, calls are made as the role that may call functions only.
     async with open_pool(dsn=url, server_settings={"role": "agentes_app"}) as database:
         yield database
 

@@ -1,4 +1,4 @@
-"""/api/v2/agents"""
+"""Routes under /api/v2/agents."""
 
 from typing import Annotated
 
@@ -113,7 +113,7 @@ async def update_agent(
     response: Response,
     if_match: IfMatch = None,
 ) -> Agent:
-    """The sent fields only. A change makes a new version; sending what is there already does not."""
+    """The sent fields only. A change makes a new version; sending what is there does not."""
     agent = await agents.update(
         AgentId(agent_id), body, expected_versions=expected_versions(if_match)
     )

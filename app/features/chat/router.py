@@ -1,4 +1,4 @@
-"""/api/v2/agents/{agent_id}/chat"""
+"""Routes under /api/v2/agents/{agent_id}/chat."""
 
 from typing import Annotated, cast
 
@@ -25,8 +25,8 @@ PathId = Annotated[Id, Path(description="The agent's id.")]
 EXAMPLE = (
     'id: 1\nevent: progress\ndata: {"event":"progress","data":{"status":"started","progress":0},'
     '"conversation_id":"…","message_id":"…","run_id":"…"}\n\n'
-    'id: 2\nevent: answer\ndata: {"event":"answer","data":"O prazo \\u00e9 de 6 dias","conversation_id":"…",'
-    '"message_id":"…","run_id":"…"}\n\n'
+    'id: 2\nevent: answer\ndata: {"event":"answer","data":"O prazo \\u00e9 de 6 dias",'
+    '"conversation_id":"…","message_id":"…","run_id":"…"}\n\n'
 )
 REFUSALS = problems(
     AgentNotFound,
@@ -52,7 +52,7 @@ Chat = Annotated[ChatService, Depends(_chat)]
     response_class=FrameStream,
     responses={
         200: {
-            "description": "Events: `progress`, `source`, `answer`, `metadata`, then `done` or `error`.",
+            "description": "`progress`, `source`, `answer`, `metadata`; `done` or `error`.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
         },
         **REFUSALS,

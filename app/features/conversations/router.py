@@ -1,4 +1,4 @@
-"""/api/v2/conversations"""
+"""Routes under /api/v2/conversations."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -67,7 +67,7 @@ async def live() -> Live:
     "/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}}
 )
 async def ready(response: Response, ports: OpenPorts) -> Ready:
-    """200 when requests can be served; 503 while the database does not answer or we are stopping."""
+    """200 when requests can be served; 503 while the database is down or we are stopping."""
     started_s = ports.clock.monotonic_s()
     try:
         async with asyncio.timeout(PING_TIMEOUT_S):

@@ -1,7 +1,7 @@
 """API keys: `ac_live_<id>_<secret>_<crc32>`.
 
 The check sum tells a typing error from a wrong key without asking the database. The secret is 256
-random bits, so SHA-256 is enough to keep it (there is nothing to guess that slow hashing would delay).
+random bits, so SHA-256 is enough to keep it: there is nothing to guess that slow hashing delays.
 """
 
 import hashlib

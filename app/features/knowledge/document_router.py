@@ -1,7 +1,7 @@
 """/api/v2/knowledge: uploads and documents."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from fastapi import Depends, File, Form, Path, Query, Response, UploadFile
@@ -64,7 +64,7 @@ def _metadata(
     except (ValueError, RecursionError):
         detail = "is not a JSON object"
         raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}]) from None
-    return value
+    return cast("dict[str, Any]", value)
 
 
 @router.post(

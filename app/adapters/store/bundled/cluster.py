@@ -91,7 +91,7 @@ async def running_cluster(
             f"This system has no Unix sockets; use Linux or macOS, {OWN_DATABASE}."
         )
     await asyncio.to_thread(visible_folder, data_dir)
-    data_dir = data_dir.resolve()
+    data_dir = await asyncio.to_thread(data_dir.resolve)
     async with folder_lock(data_dir) as lock:
         if lock.previous_socket_dir is not None:
             remove_socket_dir(lock.previous_socket_dir)

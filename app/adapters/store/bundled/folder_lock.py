@@ -80,6 +80,7 @@ def _socket_dir(descriptor: int) -> Path | None:
 
 async def _holder(descriptor: int) -> str:
     """The pid in the file, once its holder has written it."""
+    lines: list[str] = []
     for _ in range(_HOLDER_ATTEMPTS):
         lines = _lines(descriptor)
         if lines and _is_alive(lines[0]):
