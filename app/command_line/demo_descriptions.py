@@ -16,11 +16,11 @@ from app.command_line.demo_events import (
 )
 from app.command_line.demo_failure import DemoFailed
 
-_HEADING_MARK = re.compile(r"^#+ ", re.MULTILINE)
+_HEADING_MARK = re.compile(r"(?:^|(?<=\s))#{1,6} ")
 
 
 def describe(event: StreamEvent, *, width: int) -> str:
-    """What an event says, in lines of about `width` characters; `answer` has its own, flowing, form.
+    """What an event says, in lines of about `width` characters; `answer` flows instead.
 
     Raises:
         DemoFailed: the event lacks what the API promises of its kind.

@@ -1,0 +1,107 @@
+"""One embedded PostgreSQL for the whole run; a database cloned from a migrated template a test."""
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import asyncpg
+import httpx2
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from app.adapters.store.bundled import Cluster, running_cluster
+from app.adapters.store.embedded import prepare_database
+from app.application import create_app
+from app.core.ids import new_id
+from app.core.settings import Settings
+
+TEMPLATE = "template_agentes"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A server that lives in a thread of its own, as fixtures of a session outlive test loops."""
+    started, stop, found = Event(), Event(), []
+
+    async def serve() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with running_cluster(Path(folder, "data"), durable=False) as running:
+                await prepare_database(running, TEMPLATE)
+                found.append(running)
+                started.set()
+                await asyncio.to_thread(stop.wait)
+
+    thread = Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert started.wait(60), "the embedded PostgreSQL did not start"
+    yield found[0]
+    stop.set()
+    thread.join(20)
+
+
+async def connect(cluster: Cluster, database: str = "postgres", user: str = "postgres"):
+    return await asyncpg.connect(
+        host=str(cluster.socket_dir), port=cluster.port, user=user, database=database
+    )
+
+
+@pytest.fixture
+async def database_name(cluster: Cluster) -> AsyncIterator[str]:
+    """A fresh migrated database."""
+    name = f"t_{new_id().replace('-', '')}"
+    server = await connect(cluster)
+    await server.execute(f"create database {name} template {TEMPLATE}")
+    yield name
+    await server.execute(f"drop database {name} with (force)")
+    await server.close()
+
+
+@pytest.fixture
+async def connection(cluster: Cluster, database_name: str) -> AsyncIterator[asyncpg.Connection]:
+    """The fresh database as its superuser sees it."""
+    connection = await connect(cluster, database_name)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def settings(cluster: Cluster, database_name: str, tmp_path: Path) -> Settings:
+    url = f"postgresql://postgres@/{database_name}?host={cluster.socket_dir}&port={cluster.port}"
+    return Settings(database_url=SecretStr(url), data_dir=tmp_path, log_level="error")
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[str]:
+    """A real server on a port of its own; yields its address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    # Only `main` handles signals; here pytest does.
+    task = asyncio.get_running_loop().create_task(server._serve([listener]))
+    while not server.started:
+        assert not task.done(), "the service did not start"
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await task
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client with the first key, of a service over the fresh database."""
+    async with serving(settings) as url:
+        key = (settings.data_dir / "api_key").read_text().strip()
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+            yield client

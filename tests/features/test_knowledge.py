@@ -1,0 +1,133 @@
+"""Knowledge over HTTP."""
+
+import hashlib
+
+import pytest
+
+from tests.support.stories import POLICY, a_base, a_document, indexed
+
+pytestmark = pytest.mark.anyio
+KNOWLEDGE = "/api/v2/knowledge"
+
+
+async def upload(client, base, *files, **fields):
+    parts = [("file", (name, content)) for name, content in files]
+    data = {"knowledge_base_id": base, **fields}
+    return await client.post(f"{KNOWLEDGE}/upload", files=parts, data=data)
+
+
+async def search(client, base, query, **fields):
+    body = {"query": query, "knowledge_base_id": base, **fields}
+    return await client.post(f"{KNOWLEDGE}/search", json=body)
+
+
+async def test_an_uploaded_file_can_be_searched_and_downloaded(client):
+    base = await a_base(client)
+    answer = await upload(client, base, ("políticas.md", POLICY.encode()))
+    assert answer.status_code == 202
+    document = await indexed(client, answer.json()["data"][0]["id"])
+    assert (document["status"], document["progress"]) == ("ready", 100)
+    assert document["sha256"] == hashlib.sha256(POLICY.encode()).hexdigest()
+    content = await client.get(f"{KNOWLEDGE}/documents/{document['id']}/content")
+    assert content.content == POLICY.encode()
+    assert content.headers["content-disposition"].startswith("attachment")
+    chunks = (await client.get(f"{KNOWLEDGE}/documents/{document['id']}/chunks")).json()["data"]
+    assert [chunk["ordinal"] for chunk in chunks] == list(range(document["chunk_count"]))
+
+
+@pytest.mark.parametrize(
+    "query", ["devolução", "devolucoes", "DEVOLUÇÕES", "entrega no nordeste", "frete grátis"]
+)
+async def test_plurals_accents_and_case_make_no_difference(client, query):
+    base = await a_base(client)
+    await a_document(client, base)
+    found = (await search(client, base, query)).json()
+    assert found["data"][0]["score"] > 0.3
+    assert found["mode_used"] == "lexical"
+
+
+@pytest.mark.parametrize("query", ["?!", "de da do", "😀", ":*&|!()'\\", "x" * 2000, "a' or 1=1"])
+async def test_odd_queries_are_answered(client, query):
+    base = await a_base(client)
+    await a_document(client, base)
+    assert (await search(client, base, query)).status_code == 200
+
+
+async def test_the_same_bytes_are_recognised(client):
+    base = await a_base(client)
+    first = (await upload(client, base, ("a.md", POLICY.encode()))).json()["data"][0]
+    again = await upload(client, base, ("b.md", POLICY.encode()))
+    assert again.status_code == 200
+    assert again.json()["data"][0]["id"] == first["id"]
+    assert again.json()["data"][0]["duplicate"] is True
+
+
+async def test_one_bad_file_keeps_all_of_an_upload_out(client):
+    base = await a_base(client)
+    answer = await upload(client, base, ("a.md", b"# Oi\n\ntexto"), ("b.md", b"\x89PNG\r\n\x1a\n"))
+    assert (answer.status_code, answer.json()["code"]) == (415, "format_not_supported")
+    assert (await client.get(f"{KNOWLEDGE}/documents")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("../../etc/passwd", "passwd"), ("a\u202etxt.md", "atxt.md"), ("..\\..\\x.md", "x.md")],
+)
+async def test_hostile_names_are_made_harmless(client, name, shown):
+    base = await a_base(client)
+    answer = await upload(client, base, (name, b"texto simples"))
+    assert answer.json()["data"][0]["name"] == shown
+
+
+async def test_a_deleted_document_is_found_no_more(client):
+    base = await a_base(client)
+    document = await a_document(client, base)
+    assert (await search(client, base, "nordeste")).json()["total_results"] == 1
+    answer = await client.delete(f"{KNOWLEDGE}/documents/{document['id']}")
+    assert answer.status_code == 204
+    assert (await search(client, base, "nordeste")).json()["total_results"] == 0
+
+
+async def test_metadata_filters_the_search(client):
+    base = await a_base(client)
+    for city in ("Recife", "Natal"):
+        text = f"A loja de {city} abre aos domingos."
+        answer = await upload(
+            client, base, (f"{city}.txt", text.encode()), metadata=f'{{"city": "{city}"}}'
+        )
+        await indexed(client, answer.json()["data"][0]["id"])
+    found = (await search(client, base, "domingos", filters={"city": "Natal"})).json()["data"]
+    assert [hit["metadata"]["city"] for hit in found] == ["Natal"]
+
+
+async def test_statistics_stay_equal_to_the_chunks(client, connection):
+    base = await a_base(client)
+    first = await a_document(client, base)
+    await a_document(client, base, POLICY.replace("Nordeste", "Sul"))
+    await client.delete(f"{KNOWLEDGE}/documents/{first['id']}")
+    differing = await connection.fetchval(
+        """select count(*) from (
+             select term, chunk_count::bigint as n from agentes.terms
+             except select t, count(*) from agentes.chunks, unnest(tsvector_to_array(terms)) t group by t
+           ) d"""
+    )
+    assert differing == 0
+    assert await connection.fetchval(
+        "select chunk_count = (select count(*) from agentes.chunks) from agentes.base_totals"
+    )
+
+
+async def test_semantic_search_without_an_embedder_is_a_conflict(client):
+    base = await a_base(client)
+    answer = await search(client, base, "x", mode="semantic")
+    assert (answer.status_code, answer.json()["code"]) == (409, "embedder_not_configured")
+
+
+async def test_latin_1_and_utf_16_are_read(client):
+    base = await a_base(client)
+    text = "Promoção válida até sábado, não perca. " * 5
+    for encoding in ("latin-1", "utf-16"):
+        answer = await upload(client, base, (f"{encoding}.txt", text.encode(encoding)))
+        document = await indexed(client, answer.json()["data"][0]["id"])
+        assert document["status"] == "ready", document
+    assert (await search(client, base, "promocao")).json()["total_results"] == 2
