@@ -25,7 +25,7 @@ from app.features.identity.service import open_local_organization
 from app.features.knowledge.document_router import FEATURE as DOCUMENTS
 from app.features.knowledge.router import FEATURE as KNOWLEDGE
 from app.web.middleware import RequestMiddleware
-from app.web.openapi import DESCRIPTION, complete_openapi
+from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
 from app.web.problem_pages import router as problem_pages
 from app.web.problems import install_problem_handlers
 from app.web.routing import Feature
@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings = chosen
     install_problem_handlers(app)

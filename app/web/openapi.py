@@ -25,19 +25,39 @@ Lists come as `{"data": […], "next_cursor": …}`. Every response carries `X-R
 """
 
 
+def operation_id(route: APIRoute) -> str:
+    """The handler's name, which client generators turn into a method's."""
+    return f"{route.name}_api" if route.path == "/api/v2/health" else route.name
+
+
 def complete_openapi(app: FastAPI) -> None:
-    """Give every route the problems that it can answer with and a stable operation id."""
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            route.operation_id = route.name if route.include_in_schema else None
-            shared = _shared(route)
-            for status, response in shared.items():
-                route.responses[status] = _merged(route.responses.get(status), response)
-    _unique_operation_ids(app)
+    """Give every operation the problems that it can answer with."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    _complete(path, operation)
+            schemas = document["components"]["schemas"]
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # FastAPI's documented way of extending the document
 
 
-def _shared(route: APIRoute) -> dict[int | str, dict[str, Any]]:
-    if not route.path.startswith("/api/v2/") or route.path == "/api/v2/health":
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    responses: dict[str, Any] = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    for status, shared in _shared(path, has_body="requestBody" in operation).items():
+        responses[str(status)] = _merged(responses.get(str(status)), shared)
+
+
+def _shared(path: str, *, has_body: bool) -> dict[int | str, dict[str, Any]]:
+    if not path.startswith("/api/v2/") or path == "/api/v2/health":
         return problems(Problem)
     kinds: list[type[Problem]] = [
         InvalidCredential,
@@ -47,7 +67,7 @@ def _shared(route: APIRoute) -> dict[int | str, dict[str, Any]]:
         ServiceUnavailable,
         Problem,
     ]
-    if route.body_field is not None:
+    if has_body:
         kinds += [PayloadTooLarge, UnsupportedMediaType]
     return problems(*kinds)
 
@@ -55,23 +75,11 @@ def _shared(route: APIRoute) -> dict[int | str, dict[str, Any]]:
 def _merged(own: dict[str, Any] | None, shared: dict[str, Any]) -> dict[str, Any]:
     if own is None:
         return shared
-    if "model" in own:
-        return own
     ((media, content),) = shared["content"].items()
-    examples = {
-        **content["examples"],
-        **own.get("content", {}).get(media, {}).get("examples", {}),
-    }
+    mine = own.get("content", {}).get(media)
+    if mine is None:
+        return own
     return {
         "description": own["description"],
-        "content": {media: {"schema": content["schema"], "examples": examples}},
+        "content": {media: content | {"examples": content["examples"] | mine["examples"]}},
     }
-
-
-def _unique_operation_ids(app: FastAPI) -> None:
-    seen: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.operation_id:
-            if route.operation_id in seen:
-                route.operation_id = f"{route.operation_id}_api"
-            seen.add(route.operation_id)

@@ -117,6 +117,9 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem_response(request, from_validation(cast("RequestValidationError", error)))
 
     async def on_http(request: Request, error: Exception) -> Response:
+        # FastAPI wraps whatever is raised while it reads a body; ours says more.
+        if isinstance(error.__cause__, Problem):
+            return problem_response(request, error.__cause__)
         return problem_response(request, from_http(cast("StarletteHTTPException", error)))
 
     app.add_exception_handler(Problem, on_problem)

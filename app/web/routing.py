@@ -16,6 +16,8 @@ from starlette.responses import Response
 from app.core.errors import MalformedRequest, UnsupportedMediaType
 from app.ports import Ports
 
+MAX_DEPTH = 100
+
 
 class StrictJsonRequest(Request):
     """JSON by RFC 8259 only: no NaN, no Infinity, no lone surrogates, no NUL, UTF-8."""
@@ -28,6 +30,8 @@ class StrictJsonRequest(Request):
             raise MalformedRequest(f"The body is not valid JSON: {error.msg[:100]}.") from None
         if b"\\u0000" in body and _holds_nul(value):
             raise MalformedRequest("The body holds the NUL character.")
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
         return value
 
 
@@ -43,6 +47,25 @@ def _holds_nul(value: Any) -> bool:
             return any(_holds_nul(part) for part in cast("list[Any]", value))
         case _:
             return False
+
+
+def _depth(value: Any) -> int:
+    depth = -1
+    level: list[Any] = [value]
+    while level:
+        depth += 1
+        level = [child for part in level for child in _children(part)]
+    return depth
+
+
+def _children(value: Any) -> list[Any]:
+    match value:
+        case dict():
+            return list(cast("dict[str, Any]", value).values())
+        case list():
+            return cast("list[Any]", value)
+        case _:
+            return []
 
 
 class StrictRoute(APIRoute):

@@ -47,7 +47,9 @@ async def test_frames_are_numbered_lines_of_ascii_below_four_kilobytes(client):
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert "content-encoding" not in answer.headers
     frames = answer.content.decode("ascii").split("\n\n")[:-1]
-    assert [frame.split("\n")[0] for frame in frames] == [f"id: {n + 1}" for n in range(len(frames))]
+    assert [frame.split("\n")[0] for frame in frames] == [
+        f"id: {n + 1}" for n in range(len(frames))
+    ]
     assert all(len(frame) < 4096 and "\r" not in frame for frame in frames)
 
 

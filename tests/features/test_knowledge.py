@@ -108,7 +108,8 @@ async def test_statistics_stay_equal_to_the_chunks(client, connection):
     differing = await connection.fetchval(
         """select count(*) from (
              select term, chunk_count::bigint as n from agentes.terms
-             except select t, count(*) from agentes.chunks, unnest(tsvector_to_array(terms)) t group by t
+             except select t, count(*)
+               from agentes.chunks, unnest(tsvector_to_array(terms)) t group by t
            ) d"""
     )
     assert differing == 0

@@ -1,4 +1,4 @@
-"""What many tests begin with: agents, documents that are ready, chats that are read to their end."""
+"""What many tests begin with: agents, documents that are ready, chats read to their end."""
 
 import asyncio
 import json
@@ -47,7 +47,9 @@ async def indexed(client: httpx2.AsyncClient, document_id: str) -> dict[str, Any
 
 
 async def an_agent(client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
-    answer = await client.post("/api/v2/agents", json={"name": "Ana", "model_id": "local", **fields})
+    answer = await client.post(
+        "/api/v2/agents", json={"name": "Ana", "model_id": "local", **fields}
+    )
     assert answer.status_code == 201, answer.text
     return answer.json()
 

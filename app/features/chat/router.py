@@ -48,6 +48,7 @@ Chat = Annotated[ChatService, Depends(_chat)]
 
 @router.post(
     "/stream",
+    status_code=200,
     summary="Chat, streamed",
     response_class=FrameStream,
     responses={

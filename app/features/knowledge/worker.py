@@ -41,6 +41,7 @@ class IndexingWorker:
 
     async def run(self) -> None:
         """Work until cancelled; what was begun then is taken over when its lease has run out."""
+        await self._forget_orphans()
         while True:
             try:
                 claimed = await self._queue.claim(new_id(), limit=AT_ONCE)
@@ -51,6 +52,11 @@ class IndexingWorker:
                 continue
             if not claimed:
                 await asyncio.sleep(POLL_S)
+
+    async def _forget_orphans(self) -> None:
+        with suppress(Problem):
+            swept = await self._queue.sweep()
+            log.info("orphaned_files_swept", count=swept)
 
     async def index(self, document: ClaimedDocument) -> None:
         """Bring one document to `ready`, `failed`, or back to the queue."""

@@ -1,0 +1,125 @@
+"""The schema's own rules, read from the catalogue of a fresh database."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from app.adapters.store.migrations import Migration, MigrationFailed, migrate, read_migrations
+from tests.conftest import connect
+
+pytestmark = pytest.mark.anyio
+# Functions without p_org: work that belongs to no organization.
+SYSTEM_FUNCTIONS = {
+    "api_key_find_v1",
+    "api_key_register_v1",
+    "documents_claim_v1",
+    "events_number_v1",
+    "files_sweep_v1",
+    "organization_ensure_v1",
+    "process_beat_v1",
+    "process_leave_v1",
+}
+# Not a tenant's: configuration of the schema itself and the heartbeat of processes.
+UNTENANTED = {"catalogue", "query_noise", "processes"}
+
+
+async def test_every_table_of_a_tenant_forces_row_level_security(connection):
+    rows = await connection.fetch(
+        """select relname, relrowsecurity and relforcerowsecurity as locked from pg_class
+            where relnamespace = 'agentes'::regnamespace and relkind = 'r'"""
+    )
+    assert {row["relname"] for row in rows if not row["locked"]} == UNTENANTED
+
+
+async def test_nobody_but_the_function_roles_may_touch_a_table(connection):
+    rows = await connection.fetch(
+        """select c.relname, a.grantee::regrole::text as grantee from pg_class c,
+                  aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+            where c.relnamespace = 'agentes'::regnamespace and c.relkind = 'r'"""
+    )
+    allowed = {"agentes_tenant", "agentes_system", "postgres"}
+    assert {row["grantee"] for row in rows} <= allowed
+
+
+async def test_every_public_function_is_locked(connection):
+    rows = await connection.fetch(
+        """select p.proname, p.prosecdef, p.proowner::regrole::text as owner, p.proconfig,
+                  has_function_privilege('agentes_app', p.oid, 'execute') as callable,
+                  exists (select from aclexplode(p.proacl) a where a.grantee = 0) as for_all,
+                  obj_description(p.oid) as comment, p.proargnames[1] as first_argument
+             from pg_proc p where p.pronamespace = 'public'::regnamespace
+              and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')"""
+    )
+    assert rows
+    for row in rows:
+        name = row["proname"]
+        assert row["prosecdef"], name
+        assert row["owner"] in {"agentes_tenant", "agentes_system"}, name
+        assert row["callable"], name
+        assert not row["for_all"], name
+        assert row["comment"], f"{name}: add `comment on function`"
+        assert name.rpartition("_v")[2].isdigit(), f"{name}: name it noun_verb_vN"
+        assert row["proconfig"] == ["search_path=pg_catalog, agentes"], name
+    without_org = {row["proname"] for row in rows if row["first_argument"] != "p_org"}
+    assert without_org == SYSTEM_FUNCTIONS
+
+
+async def test_the_function_roles_own_no_table_and_bypass_nothing(connection):
+    rows = await connection.fetch(
+        """select rolname, rolbypassrls or rolsuper as strong,
+                  exists (select from pg_class where relowner = r.oid and relkind = 'r') as owns
+             from pg_roles r where rolname like 'agentes\\_%'"""
+    )
+    assert len(rows) == 3
+    assert not any(row["strong"] or row["owns"] for row in rows)
+
+
+async def test_the_services_own_role_reads_no_table(connection, cluster, database_name):
+    service = await connect(cluster, database_name, "agentes_app")
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.fetch("select * from agentes.api_keys")
+    finally:
+        await service.close()
+
+
+async def test_processes_that_start_together_migrate_once(cluster, database_name, connection):
+    await connection.execute(
+        "drop schema agentes cascade; drop schema supabase_migrations cascade;"
+        "drop schema public cascade; create schema public"
+    )
+    several = [await connect(cluster, database_name) for _ in range(4)]
+    try:
+        applied = await asyncio.gather(*(migrate(one, read_migrations()) for one in several))
+    finally:
+        for one in several:
+            await one.close()
+    assert sorted(len(versions) for versions in applied) == [0, 0, 0, len(read_migrations())]
+
+
+async def test_a_migration_that_fails_changes_nothing(connection):
+    bad = Migration("99990101000000", "bad", "create table public.half (); select nonsense")
+    with pytest.raises(MigrationFailed, match="99990101000000_bad"):
+        await migrate(connection, [bad])
+    assert await connection.fetchval("select to_regclass('public.half')") is None
+
+
+async def test_facts_that_commit_late_are_numbered_too(cluster, database_name, connection):
+    late = await connect(cluster, database_name)
+    insert = (
+        "insert into agentes.outbox (id, organization_id, type, data) values ($1, $1, 't', '{}')"
+    )
+    ids = [f"00000000-0000-7000-8000-00000000000{n}" for n in range(3)]
+    transaction = late.transaction()
+    await transaction.start()
+    await late.execute(insert, ids[0])
+    await connection.execute(insert, ids[1])
+    await connection.fetchval("select events_number_v1()")
+    await transaction.commit()
+    await connection.execute(insert, ids[2])
+    await connection.fetchval("select events_number_v1()")
+    await late.close()
+    rows = await connection.fetch("select id::text, number from agentes.events order by number")
+    assert [row["id"] for row in rows] == [ids[1], ids[0], ids[2]]
+    assert await connection.fetchval("select count(*) from agentes.outbox") == 0

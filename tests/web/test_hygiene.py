@@ -1,0 +1,172 @@
+"""Whatever is sent, the answer is a clear problem and never a 500."""
+
+import pytest
+
+from app.core.ids import new_id
+
+pytestmark = pytest.mark.anyio
+AGENTS = "/api/v2/agents"
+JSON = {"content-type": "application/json"}
+
+
+def is_problem(answer, status):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert {"type", "title", "status", "detail", "code", "request_id"} <= body.keys()
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"name": "\\ud800"}', 400),
+        (b'{"name": "A\\u0000"}', 400),
+        (b'{"name": "A", "temperature": NaN}', 400),
+        (b'{"name": "A", "temperature": 1e999}', 400),
+        (b'{"name": "A", "max_tokens": ' + b"9" * 5000 + b"}", 400),
+        (b'{"name": "A", "max_tokens": ' + b"9" * 30 + b"}", 422),
+        (b'{"name": "\xff\xfe"}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"name": "A", "interface_config": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}", 400),
+        (b'{"name": "A", "interface_config": {"a": [[[1]]]}}', 201),
+        (b"", 422),
+        (b"null", 422),
+        (b"[]", 422),
+        (b'{"name": "A"} x', 400),
+        (b"\xef\xbb\xbf{}", 400),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+async def test_odd_json_is_refused_or_kept_but_never_breaks(client, body, status):
+    answer = await client.post(AGENTS, content=body, headers=JSON)
+    if status != 201:
+        is_problem(answer, status)
+    assert answer.status_code == status, answer.text[:500]
+
+
+@pytest.mark.parametrize(
+    "path", [f"{AGENTS}/%00", f"{AGENTS}?q=%00", f"{AGENTS}/%ff", f"{AGENTS}?q=%ff%fe"]
+)
+async def test_nul_and_invalid_utf_8_in_an_address_are_refused(client, path):
+    is_problem(await client.get(path), 400)
+
+
+@pytest.mark.parametrize("params", [{"limit": "0"}, {"limit": "101"}, {"limit": "abc"}])
+async def test_limits_outside_their_range_are_refused(client, params):
+    is_problem(await client.get(AGENTS, params=params), 422)
+
+
+async def test_a_refusal_never_repeats_the_value(client):
+    answer = await client.post(AGENTS, json={"name": "A", "max_tokens": "s3cret", "k": "s3cret"})
+    assert "s3cret" not in answer.text
+    is_problem(answer, 422)
+
+
+async def test_another_content_type_is_415(client):
+    answer = await client.post(AGENTS, content=b"name=A", headers={"content-type": "text/plain"})
+    is_problem(answer, 415)
+
+
+async def test_a_body_over_the_limit_is_413(client):
+    answer = await client.post(AGENTS, content=b"x" * (1024 * 1024 + 1), headers=JSON)
+    is_problem(answer, 413)
+
+
+async def test_a_chunked_body_over_the_limit_is_413(client):
+    async def endless():
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    is_problem(await client.post(AGENTS, content=endless(), headers=JSON), 413)
+
+
+async def test_unknown_routes_and_methods_are_problems(client):
+    is_problem(await client.get("/nowhere"), 404)
+    answer = await client.put(AGENTS, json={})
+    is_problem(answer, 405)
+    assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer x", "Basic eDp5", "bearer ac_live_1_2_3", "Bearer " + "x" * 9000],
+)
+async def test_bad_credentials_are_401_and_look_alike(client, authorization):
+    client.headers.pop("authorization")
+    headers = {} if authorization is None else {"authorization": authorization}
+    answer = await client.get(AGENTS, headers=headers)
+    body = is_problem(answer, 401)
+    assert body["code"] == "invalid_credential"
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_with_another_secret_is_refused(client):
+    from app.features.identity.keys import ApiKey, read_key
+
+    real = read_key(client.headers["authorization"].removeprefix("Bearer "))
+    forged = ApiKey(real.public_id, real.secret[::-1]).text
+    answer = await client.get(AGENTS, headers={"authorization": f"Bearer {forged}"})
+    is_problem(answer, 401)
+
+
+async def test_a_scope_that_is_missing_is_403(client, connection):
+    await connection.execute("""update agentes.api_keys set scopes = '["agents:read"]'""")
+    assert (await client.get(AGENTS)).status_code == 200
+    body = is_problem(await client.post(AGENTS, json={"name": "A"}), 403)
+    assert (body["code"], body["required_scope"]) == ("scope_missing", "agents:write")
+
+
+async def test_an_expired_or_revoked_key_is_refused(client, connection):
+    await connection.execute("update agentes.api_keys set expires_at = now()")
+    is_problem(await client.get(AGENTS), 401)
+    await connection.execute("update agentes.api_keys set expires_at = null, revoked_at = now()")
+    is_problem(await client.get(AGENTS), 401)
+
+
+async def test_a_sane_request_id_is_kept_and_another_replaced(client):
+    kept = await client.get("/health/live", headers={"x-request-id": "abc-123"})
+    assert kept.headers["x-request-id"] == "abc-123"
+    replaced = await client.get("/health/live", headers={"x-request-id": "a b\tc"})
+    assert replaced.headers["x-request-id"] != "a b\tc"
+
+
+async def test_rows_of_another_organization_do_not_exist(client, connection):
+    other, base = new_id(), new_id()
+    await connection.execute(
+        f"""insert into agentes.organizations (id, slug, name) values ('{other}', 'o', 'o');
+        insert into agentes.knowledge_bases (id, organization_id, name, language, chunking)
+        values ('{base}', '{other}', 'canary', 'pt-BR', '{{"size": 300, "overlap": 0}}')"""
+    )
+    path = f"/api/v2/knowledge/bases/{base}"
+    is_problem(await client.get(path), 404)
+    is_problem(await client.patch(path, json={"name": "x"}), 404)
+    is_problem(await client.delete(path), 404)
+    answer = await client.post(
+        "/api/v2/knowledge/search", json={"query": "canary", "knowledge_base_id": base}
+    )
+    is_problem(answer, 404)
+    answer = await client.post(AGENTS, json={"name": "A", "knowledge_base_ids": [base]})
+    is_problem(answer, 422)
+    assert "canary" not in (await client.get("/api/v2/knowledge/bases")).text
+
+
+async def test_the_openapi_document_names_every_operation_once(client):
+    document = (await client.get("/openapi.json")).json()
+    operations = [op for path in document["paths"].values() for op in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    assert all(operation.get("summary") for operation in operations)
+    paths = document["paths"]
+    assert "/api/v2/agents/{agent_id}/chat/stream" in paths
+    assert "401" in paths["/api/v2/agents"]["get"]["responses"]
+
+
+async def test_every_code_has_a_page(client):
+    kinds = (await client.get("/problems")).json()["data"]
+    codes = [kind["code"] for kind in kinds]
+    assert len(codes) == len(set(codes))
+    answer = await client.get("/problems/agent-not-found")
+    assert answer.json()["status"] == 404
