@@ -1,91 +1,116 @@
-"""Making a new cluster with initdb, so that it is there whole or not at all."""
+"""A cluster that runs for the life of a context, whatever is killed meanwhile."""
 
 import asyncio
-import os
-import shutil
+import subprocess
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from app.adapters.store.bundled.binaries import Binaries
-from app.adapters.store.bundled.failure import server_not_started
-from app.adapters.store.bundled.folders import Site, holds_cluster, private_folder
-from app.adapters.store.bundled.leftovers import kill_all
+from app.adapters.store.bundled.binaries import binaries_for, installed
+from app.adapters.store.bundled.children import stop, to_the_end
+from app.adapters.store.bundled.failure import (
+    OWN_DATABASE,
+    EmbeddedPostgresFailed,
+    PlatformUnsupported,
+)
+from app.adapters.store.bundled.folder_lock import folder_lock
+from app.adapters.store.bundled.folders import (
+    choose_site,
+    make_socket_dir,
+    remove_socket_dir,
+    restore_socket_dir,
+    visible_folder,
+)
+from app.adapters.store.bundled.postmaster import (
+    PORT,
+    STOP_PATIENCE,
+    SUPERUSER,
+    Server,
+    ensure_cluster,
+    start,
+)
 
-SUPERUSER = "postgres"
-_INITDB_TIMEOUT_S = 300
-_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-# macOS before 15 has no C.UTF-8 of its own, nor have slim images with an old glibc.
-_LOCALES = {
-    16: (("--locale=C.UTF-8",), ("--locale=C",)),
-    18: ((*_BUILTIN_LOCALE, "--locale=C.UTF-8"), (*_BUILTIN_LOCALE, "--locale=C")),
-}
-
+WATCH_EVERY_S = 0.1
+MAX_PAUSE_S = 10.0
 log = structlog.get_logger(__name__)
 
 
-async def make_cluster(site: Site, binaries: Binaries, *, durable: bool) -> bool:
-    """Make the cluster unless it is there; tells whether it had to be made."""
-    prefix = f".{site.folder.name}.new-"
-    await _remove_unfinished(site, prefix)
-    if holds_cluster(site.folder):
-        return False
-    staging = await asyncio.to_thread(private_folder, site.folder.parent, prefix, site.account)
-    try:
-        await _initdb(site, binaries, staging)
-        if durable:
-            await _run_initdb(site, binaries, staging, "--sync-only")
-        # A rename is the one step that a kill or a power cut finds either done or not done.
-        await asyncio.to_thread(_rename, staging, site.folder, durable=durable)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return True
+@dataclass(frozen=True)
+class Cluster:
+    """Where to connect to."""
+
+    socket_dir: Path
+    port: int
+    major_version: int
+    superuser: str = SUPERUSER
 
 
-async def _initdb(site: Site, binaries: Binaries, staging: Path) -> None:
-    *attempts, last = _LOCALES[binaries.major_version]
-    fixed = ("--no-sync", "--encoding=UTF8", f"--username={SUPERUSER}", "--auth=trust")
-    for locale in attempts:
-        said = await _said_by_initdb(site, binaries, staging, *fixed, *locale)
-        if said is None:
-            return
-        if "locale" not in said:
-            raise _failed(site, said)
-        log.warning("postgres_locale_missing", output=said)
-    await _run_initdb(site, binaries, staging, *fixed, *last)
+class _Supervisor:
+    """Keeps one server running until it is told to stop."""
+
+    def __init__(self, server: Server, process: "subprocess.Popen[bytes]") -> None:
+        self._server = server
+        self._process = process
+
+    async def watch(self) -> None:
+        """Start the server again whenever it has ended, with growing pauses while that fails."""
+        pause_s = WATCH_EVERY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            if self._process.poll() is None:
+                pause_s = WATCH_EVERY_S
+                continue
+            try:
+                restore_socket_dir(self._server.socket_dir, self._server.account)
+                self._process = await start(self._server)
+                log.warning("postgres_restarted", folder=str(self._server.folder))
+            except (EmbeddedPostgresFailed, OSError):
+                pause_s = min(pause_s * 2, MAX_PAUSE_S)
+                log.exception("postgres_restart_failed", next_try_in_s=pause_s)
+
+    async def stop(self) -> None:
+        """End the server in good order, and by force where that takes too long."""
+        await to_the_end(partial(stop, self._process, patience=STOP_PATIENCE))
 
 
-async def _run_initdb(site: Site, binaries: Binaries, staging: Path, *options: str) -> None:
-    said = await _said_by_initdb(site, binaries, staging, *options)
-    if said is not None:
-        raise _failed(site, said)
+@asynccontextmanager
+async def running_cluster(
+    data_dir: Path, *, major_version: int = 18, durable: bool = True
+) -> AsyncGenerator[Cluster]:
+    """The PostgreSQL of a data folder, made at the first time; one process has it at a time.
 
-
-async def _said_by_initdb(
-    site: Site, binaries: Binaries, staging: Path, *options: str
-) -> str | None:
-    command = (str(binaries.bin / "initdb"), f"--pgdata={staging}", *options)
-    result = await site.account.run(*command, timeout_s=_INITDB_TIMEOUT_S)
-    return None if result.ok else result.output
-
-
-def _failed(site: Site, said: str) -> Exception:
-    return server_not_started(f"initdb could not make the cluster {site.folder}.", said)
-
-
-def _rename(staging: Path, folder: Path, *, durable: bool) -> None:
-    staging.rename(folder)
-    if durable:
-        parent = os.open(folder.parent, os.O_RDONLY)
+    Raises:
+        EmbeddedPostgresFailed: it cannot run; the message says why and what to do.
+    """
+    if not hasattr(asyncio, "open_unix_connection"):
+        raise PlatformUnsupported(
+            f"This system has no Unix sockets; use Linux or macOS, {OWN_DATABASE}."
+        )
+    await asyncio.to_thread(visible_folder, data_dir)
+    data_dir = await asyncio.to_thread(data_dir.resolve)
+    async with folder_lock(data_dir) as lock:
+        if lock.previous_socket_dir is not None:
+            remove_socket_dir(lock.previous_socket_dir)
+        site = await choose_site(data_dir, major_version)
+        binaries = await binaries_for(site.account, installed(major_version))
+        socket_dir = await make_socket_dir(site.account, port=PORT)
+        lock.record(socket_dir)
         try:
-            os.fsync(parent)
+            server = Server(binaries, site.account, site.folder, socket_dir, durable)
+            await ensure_cluster(server)
+            supervisor = _Supervisor(server, await start(server))
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    watching = tasks.create_task(supervisor.watch())
+                    try:
+                        yield Cluster(socket_dir, PORT, major_version)
+                    finally:
+                        watching.cancel()
+            finally:
+                await supervisor.stop()
         finally:
-            os.close(parent)
-
-
-async def _remove_unfinished(site: Site, prefix: str) -> None:
-    for leftover in site.folder.parent.glob(f"{prefix}*"):
-        # An initdb outlives the kill -9 of its parent; it gives up once its server is gone.
-        await kill_all(leftover, site.account)
-        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
-        log.info("postgres_unfinished_cluster_removed", folder=str(leftover))
+            remove_socket_dir(socket_dir)
