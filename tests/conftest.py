@@ -1,6 +1,7 @@
 """One embedded PostgreSQL for the whole run; a database cloned from a migrated template a test."""
 
 import asyncio
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +36,7 @@ def cluster() -> Iterator[Cluster]:
 
     async def serve() -> None:
         with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
             async with running_cluster(Path(folder, "data"), durable=False) as running:
                 await prepare_database(running, TEMPLATE)
                 found.append(running)
