@@ -35,6 +35,13 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+
+
 def _id(text: str) -> str:
     if not is_id(text):
         raise ValueError("is not an id of this API (a UUID in lower case)")
@@ -54,6 +61,8 @@ Timestamp = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-23T20:15:00.123Z"]}
     ),
 ]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment that a client sends; without an offset it is meant in UTC."""
 Id = Annotated[
     str,
     AfterValidator(_id),

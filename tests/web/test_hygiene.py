@@ -59,6 +59,18 @@ async def test_limits_outside_their_range_are_refused(client, params):
     is_problem(await client.get(AGENTS, params=params), 422)
 
 
+@pytest.mark.parametrize(
+    "moment", ["garbage", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "1e400"]
+)
+async def test_moments_that_do_not_exist_are_refused(client, moment):
+    is_problem(await client.get("/api/v2/conversations", params={"from": moment}), 422)
+
+
+async def test_a_search_without_a_base_is_refused(client):
+    body = {"query": "x", "knowledge_base_ids": []}
+    is_problem(await client.post("/api/v2/knowledge/search", json=body), 422)
+
+
 async def test_a_refusal_never_repeats_the_value(client):
     answer = await client.post(AGENTS, json={"name": "A", "max_tokens": "s3cret", "k": "s3cret"})
     assert "s3cret" not in answer.text

@@ -1,13 +1,12 @@
 """Routes under /api/v2/conversations."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query
 
 from app.core.ids import ConversationId
 from app.core.pagination import InvalidCursor, Page
-from app.core.schemas import Id
+from app.core.schemas import Id, Moment
 from app.features.conversations.errors import ConversationNotFound
 from app.features.conversations.repository import created_between
 from app.features.conversations.schemas import (
@@ -42,9 +41,9 @@ def _filters(
     status: Literal["active", "resolved"] | None = None,
     visitor_id: Annotated[str | None, Query(max_length=200)] = None,
     from_: Annotated[
-        datetime | None, Query(alias="from", description="Begun at or after this moment.")
+        Moment | None, Query(alias="from", description="Begun at or after this moment.")
     ] = None,
-    to: Annotated[datetime | None, Query(description="Begun before this moment.")] = None,
+    to: Annotated[Moment | None, Query(description="Begun before this moment.")] = None,
 ) -> dict[str, Any]:
     equal = {"agent_id": agent_id, "status": status, "visitor_id": visitor_id}
     chosen = {name: value for name, value in equal.items() if value is not None}

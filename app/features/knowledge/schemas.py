@@ -125,7 +125,7 @@ class SearchRequest(Body):
 
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000), Text]
     knowledge_base_id: Id | None = None
-    knowledge_base_ids: Annotated[list[Id], Field(max_length=20)] | None = None
+    knowledge_base_ids: Annotated[list[Id], Field(min_length=1, max_length=20)] | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     threshold: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.0
     mode: Mode = "hybrid"
