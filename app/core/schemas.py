@@ -24,6 +24,11 @@ class Body(BaseModel):
     )
 
 
+def example(**fields: Any) -> ConfigDict:
+    """The settings of a body with an example for the docs."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
 class Resource(BaseModel):
     """What a client receives."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp
+from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp, example
 
 ShortText = Annotated[str, StringConstraints(max_length=1000), Text]
 Prompt = Annotated[str, StringConstraints(max_length=20_000), Text]
@@ -38,6 +38,15 @@ class Guardrails(Body):
 class AgentCreate(Body):
     """A new agent; everything but the name has a default."""
 
+    model_config = example(
+        name="Atendente Aurora",
+        system_prompt="Você atende os clientes da Loja Aurora com gentileza.",
+        model_id="local",
+        knowledge_base_ids=[],
+        suggested_questions=["Qual é o prazo de entrega?"],
+        language="pt-BR",
+    )
+
     name: Name
     description: ShortText = ""
     system_prompt: Prompt = ""
@@ -65,6 +74,8 @@ class AgentReplace(AgentCreate):
 
 class AgentUpdate(Body):
     """The fields to be changed."""
+
+    model_config = example(name="Atendente Aurora, vendas", temperature=0.2)
 
     name: Name = ""
     description: ShortText = ""

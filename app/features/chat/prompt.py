@@ -1,6 +1,7 @@
 """What a model reads: instructions, passages and context as data, the newest history that fits."""
 
 import json
+import re
 from typing import Any
 
 from app.features.chat.events import Source
@@ -11,6 +12,8 @@ from app.ports.llm import ContextTooLong, Message, Passage
 CHARS_PER_TOKEN = 3
 MESSAGE_TOKENS = 4
 
+# A document that holds our own marks could close the block that it stands in.
+_OUR_MARKS = re.compile(r"<(?=\s*/?\s*(?:passage|context_data)\b)", re.IGNORECASE)
 _LANGUAGES = {"pt": "Brazilian Portuguese", "en": "English", "es": "Spanish"}
 
 
@@ -61,7 +64,7 @@ def _grounding(shown: tuple[Passage, ...]) -> str:
         )
     blocks = "\n".join(
         f'<passage index="{passage.index}" source={_attribute(passage)}>\n'
-        f"{passage.content.replace('</passage', '<_passage')}\n</passage>"
+        f"{_OUR_MARKS.sub('‹', passage.content)}\n</passage>"
         for passage in shown
     )
     return (

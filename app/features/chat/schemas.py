@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.schemas import Body, Id, Json, Resource, Text
+from app.core.schemas import Body, Id, Json, Resource, Text, example
 
 Content = Annotated[str, StringConstraints(min_length=1, max_length=200_000), Text]
 MAX_MESSAGES = 100
@@ -20,6 +20,12 @@ class ChatMessage(Body):
 
 class ChatCreate(Body):
     """A message to an agent."""
+
+    model_config = example(
+        messages=[{"role": "user", "content": "Qual é o prazo de entrega para o Nordeste?"}],
+        visitor_id="visitante-1",
+        context_data={"user_info": {"name": "Ana"}},
+    )
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] = Field(
         description="The last one is the user's. With `conversation_id` only that one is used:"

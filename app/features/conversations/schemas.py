@@ -4,13 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from app.core.schemas import Body, Id, Json, Resource, Text, Timestamp
+from app.core.schemas import Body, Id, Json, Resource, Text, Timestamp, example
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Text]
 
 
 class ConversationUpdate(Body):
     """The fields to be changed."""
+
+    model_config = example(status="resolved", metadata={"order": "1042"})
 
     title: Title = ""
     status: Literal["active", "resolved"] = "active"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp
+from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp, example
 
 Description = Annotated[str, StringConstraints(max_length=1000), Text]
 Language = Annotated[
@@ -30,6 +30,8 @@ class Chunking(Body):
 class BaseCreate(Body):
     """A new knowledge base."""
 
+    model_config = example(name="Políticas", language="pt-BR")
+
     name: Name
     description: Description = ""
     language: Language = Field(default="pt-BR", description="What its documents are written in.")
@@ -37,7 +39,9 @@ class BaseCreate(Body):
 
 
 class BaseUpdate(Body):
-    """The fields to be changed. Language and chunking hold for what is indexed from now on."""
+    """The fields to be changed; chunking holds for what is indexed from now on."""
+
+    model_config = example(name="Políticas 2027", chunking={"size": 400, "overlap": 40})
 
     name: Name = ""
     description: Description = ""
@@ -58,6 +62,13 @@ class KnowledgeBase(Resource):
 
 class DocumentText(Body):
     """A document given as text, Markdown or plain."""
+
+    model_config = example(
+        knowledge_base_id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+        name="horario.md",
+        text="# Horário\n\nA loja abre de segunda a sexta, das 9h às 18h.",
+        metadata={"team": "loja"},
+    )
 
     knowledge_base_id: Id
     name: Annotated[
@@ -122,6 +133,12 @@ class Chunk(Resource):
 
 class SearchRequest(Body):
     """A question to one or more knowledge bases."""
+
+    model_config = example(
+        query="Qual é o prazo de entrega para o Nordeste?",
+        knowledge_base_id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+        top_k=5,
+    )
 
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000), Text]
     knowledge_base_id: Id | None = None

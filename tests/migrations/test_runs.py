@@ -1,0 +1,49 @@
+"""Runs whose process is gone, and a schema on the oldest bundled PostgreSQL."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from app.adapters.store.bundled import running_cluster
+from app.adapters.store.embedded import prepare_database
+from app.core.ids import new_id
+from tests.support.stories import an_agent, asking, stream
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_runs_of_a_silent_process_are_closed_once_and_told(client, connection):
+    agent = await an_agent(client)
+    done = (await stream(client, agent["id"], asking("Oi")))[-1]
+    await connection.execute(
+        "update agentes.runs set status = 'running', ended_at = null, owner_id = $1", new_id()
+    )
+    beat = "select process_beat_v1($1, 30)->>'ended_runs'"
+    assert await connection.fetchval(beat, new_id()) == "1"
+    assert await connection.fetchval(beat, new_id()) == "0"
+    run = await connection.fetchrow("select status, error from agentes.runs")
+    assert run["status"] == "failed"
+    assert "run_interrupted" in run["error"]
+    kept = await connection.fetchval(
+        "select run_flush_v1(organization_id, id, message_id, 'late', 9) from agentes.runs"
+    )
+    assert kept == "false", "the frozen owner must find itself fenced off"
+    assert done["event"] == "done"
+
+
+async def test_runs_of_a_live_process_are_left_alone(client, connection):
+    agent = await an_agent(client)
+    await stream(client, agent["id"], asking("Oi"))
+    await connection.execute("update agentes.runs set status = 'running'")
+    assert (
+        await connection.fetchval("select process_beat_v1($1, 30)->>'ended_runs'", new_id()) == "0"
+    )
+
+
+async def test_the_schema_stands_on_postgresql_16_too():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
+        async with running_cluster(Path(folder, "data"), major_version=16, durable=False) as old:
+            await prepare_database(old)
