@@ -81,11 +81,13 @@ def running_service(port: int, *, stop_signals: StopSignals) -> Generator[DemoSe
     """Start the service at this port or, when it is taken, another; end it whatever happens."""
     port = port if port and _is_free(port) else _any_free_port()
     started: list[DemoService] = []
+    guards: list[subprocess.Popen[bytes]] = []
     data_dir: Path | None = None
     try:
         with stop_signals.held():
             data_dir = _new_data_dir()
             started.append(_start(port, data_dir=data_dir))
+            guards.append(_start_guard(started[0]))
         yield started[0]
     finally:
         with suppress(KeyboardInterrupt), stop_signals.held():
@@ -93,6 +95,8 @@ def running_service(port: int, *, stop_signals: StopSignals) -> Generator[DemoSe
                 _stop(service.process, stop_signals=stop_signals)
             if data_dir:
                 shutil.rmtree(data_dir, ignore_errors=True)
+            for guard in guards:
+                guard.communicate(b".")
 
 
 def _new_data_dir() -> Path:
@@ -125,6 +129,20 @@ def _start(port: int, *, data_dir: Path) -> DemoService:
             process_group=0,
         )
     return DemoService(process=process, data_dir=data_dir, url=url)
+
+
+def _start_guard(service: DemoService) -> "subprocess.Popen[bytes]":
+    """A process that ends the service should this one be killed before it can."""
+    arguments = [str(service.process.pid), str(service.data_dir)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.command_line.demo_guard", *arguments],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # Whatever ends the terminal's processes must not end this one.
+        start_new_session=True,
+    )
 
 
 def _stop(process: "subprocess.Popen[bytes]", *, stop_signals: StopSignals) -> None:

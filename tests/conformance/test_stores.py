@@ -1,5 +1,7 @@
 """What every store promises, asked of each one in the registry."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,12 +23,15 @@ def settings_for(name: str, url: str, folder: Path) -> Settings:
 
 
 @pytest.fixture(params=sorted(STORES))
-async def database(request, cluster, database_name, tmp_path) -> AsyncIterator[Database]:
+async def database(request, cluster, database_name) -> AsyncIterator[Database]:
     url = f"postgresql://postgres@/{database_name}?host={cluster.socket_dir}&port={cluster.port}"
-    settings = settings_for(request.param, url, tmp_path)
-    assert next(store for store in STORES.values() if store.claims(settings)).name == request.param
-    async with STORES[request.param].open(settings) as database:
-        yield database
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
+        settings = settings_for(request.param, url, Path(folder, "data"))
+        claimed = next(store for store in STORES.values() if store.claims(settings))
+        assert claimed.name == request.param
+        async with claimed.open(settings) as database:
+            yield database
 
 
 async def an_organization(database: Database) -> OrganizationId:
