@@ -11,10 +11,9 @@ from pathlib import Path
 import structlog
 
 from app.adapters.store.bundled.binaries import binaries_for, installed
-from app.adapters.store.bundled.children import stop, to_the_end
+from app.adapters.store.bundled.children import to_the_end
 from app.adapters.store.bundled.failure import (
     OWN_DATABASE,
-    EmbeddedPostgresFailed,
     PlatformUnsupported,
 )
 from app.adapters.store.bundled.folder_lock import folder_lock
@@ -27,11 +26,11 @@ from app.adapters.store.bundled.folders import (
 )
 from app.adapters.store.bundled.postmaster import (
     PORT,
-    STOP_PATIENCE,
     SUPERUSER,
     Server,
     ensure_cluster,
     start,
+    stop_server,
 )
 
 WATCH_EVERY_S = 0.1
@@ -61,20 +60,43 @@ class _Supervisor:
         pause_s = WATCH_EVERY_S
         while True:
             await asyncio.sleep(pause_s)
-            if self._process.poll() is None:
+            if self._runs():
                 pause_s = WATCH_EVERY_S
                 continue
             try:
+                # It may live on without its socket folder, where nobody can reach it.
+                await self.stop()
                 restore_socket_dir(self._server.socket_dir, self._server.account)
                 self._process = await start(self._server)
                 log.warning("postgres_restarted", folder=str(self._server.folder))
-            except (EmbeddedPostgresFailed, OSError):
+            # Whatever it is, the service is better off with another attempt than without any.
+            except Exception:
                 pause_s = min(pause_s * 2, MAX_PAUSE_S)
                 log.exception("postgres_restart_failed", next_try_in_s=pause_s)
 
+    def _runs(self) -> bool:
+        socket = self._server.socket_dir / f".s.PGSQL.{PORT}"
+        return self._process.poll() is None and socket.exists()
+
     async def stop(self) -> None:
-        """End the server in good order, and by force where that takes too long."""
-        await to_the_end(partial(stop, self._process, patience=STOP_PATIENCE))
+        """End the server, if it still runs."""
+        await to_the_end(partial(stop_server, self._server, self._process))
+
+
+@asynccontextmanager
+async def _watched(supervisor: _Supervisor) -> AsyncGenerator[None]:
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(supervisor.watch())
+        try:
+            yield
+        except Exception as error:
+            # Kept from the group, which would hand it on wrapped in an ExceptionGroup.
+            failure = error
+        finally:
+            watching.cancel()
+    if failure is not None:
+        raise failure
 
 
 @asynccontextmanager
@@ -104,12 +126,8 @@ async def running_cluster(
             await ensure_cluster(server)
             supervisor = _Supervisor(server, await start(server))
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    watching = tasks.create_task(supervisor.watch())
-                    try:
-                        yield Cluster(socket_dir, PORT, major_version)
-                    finally:
-                        watching.cancel()
+                async with _watched(supervisor):
+                    yield Cluster(socket_dir, PORT, major_version)
             finally:
                 await supervisor.stop()
         finally:

@@ -19,9 +19,11 @@ from app.adapters.store.bundled.account import (
     owner_of,
     unprivileged_account,
 )
+from app.adapters.store.bundled.children import to_the_end
 from app.adapters.store.bundled.failure import OWN_DATABASE, DataFolderUnusable
 
 SYSTEM_DIR = Path("/var/lib/agentes-de-conversao")
+TRIAL_PREFIX = ".trial-"
 _SOCKET_PREFIX = "agentes-pg-"
 # sun_path holds 104 bytes on macOS and 108 on Linux, with the final zero.
 _SOCKET_PATH_LIMIT = 103
@@ -129,7 +131,7 @@ def _give(folder: Path, account: Account) -> None:
 
 async def _can_settle(account: Account, parent: Path) -> bool:
     try:
-        trial = await asyncio.to_thread(private_folder, parent, ".trial-", account)
+        trial = await asyncio.to_thread(private_folder, parent, TRIAL_PREFIX, account)
     except OSError:
         return False
     try:
@@ -155,15 +157,29 @@ async def make_socket_dir(account: Account, *, port: int) -> Path:
         room = len(f"{parent}/{_SOCKET_PREFIX}12345678/.s.PGSQL.{port}".encode())
         if room > _SOCKET_PATH_LIMIT:
             continue
-        with suppress(OSError):
-            folder = await asyncio.to_thread(private_folder, Path(parent), _SOCKET_PREFIX, account)
-            if await account.can_write(folder):
-                return folder
-            remove_socket_dir(folder)
+        folder = await _socket_dir_in(Path(parent), account)
+        if folder is not None:
+            return folder
     raise DataFolderUnusable(
         f"No temp folder can be written by user id {account.uid}, as which PostgreSQL runs. "
         f"Make /tmp writable, {OWN_DATABASE}."
     )
+
+
+async def _socket_dir_in(parent: Path, account: Account) -> Path | None:
+    made: list[Path] = []
+    usable = False
+    try:
+        # Into a list, as a cancellation in this moment would lose what is returned.
+        await to_the_end(lambda: made.append(private_folder(parent, _SOCKET_PREFIX, account)))
+        usable = await account.can_write(made[0])
+    except OSError:
+        return None
+    finally:
+        if not usable:
+            for folder in made:
+                remove_socket_dir(folder)
+    return made[0] if usable else None
 
 
 def restore_socket_dir(folder: Path, account: Account) -> None:

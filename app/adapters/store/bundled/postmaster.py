@@ -1,8 +1,8 @@
 """One PostgreSQL server process: its cluster made, started, watched and stopped."""
 
 import asyncio
+import os
 import shutil
-import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,18 +14,31 @@ import structlog
 
 from app.adapters.store.bundled.account import Account
 from app.adapters.store.bundled.binaries import Binaries
-from app.adapters.store.bundled.children import spawn, stop, to_the_end
+from app.adapters.store.bundled.children import Finished, spawn, stop, to_the_end
 from app.adapters.store.bundled.failure import server_not_started
 from app.adapters.store.bundled.folders import holds_cluster, private_folder
-from app.adapters.store.bundled.leftovers import end_leftovers
+from app.adapters.store.bundled.leftovers import (
+    DRAFT_PREFIX,
+    end_leftovers,
+    remove_drafts,
+    server_patience,
+)
 
 PORT = 5432
 SUPERUSER = "postgres"
 MAX_LOG_BYTES = 5_000_000
 LOG_TAIL_CHARS = 2000
 START_TIMEOUT_S = 60.0
-STOP_PATIENCE = ((signal.SIGINT, 6.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
-DRAFT_PREFIX = ".initdb-"
+INITDB_TIMEOUT_S = 300.0
+_BUILTIN = "--locale-provider=builtin"
+# The best first; the others are for systems whose C library has no C.UTF-8.
+_LOCALES = {
+    16: (("--locale=C.UTF-8",), ("--locale=C",)),
+    18: (
+        (_BUILTIN, "--locale=C.UTF-8"),
+        (_BUILTIN, "--builtin-locale=C.UTF-8", "--locale=C"),
+    ),
+}
 log = structlog.get_logger(__name__)
 
 
@@ -69,25 +82,41 @@ async def ensure_cluster(server: Server) -> None:
         ServerNotStarted: initdb failed.
     """
     parent = server.folder.parent
-    for leftover in parent.glob(f"{DRAFT_PREFIX}*"):
-        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+    await to_the_end(partial(remove_drafts, parent))
     if holds_cluster(server.folder):
         return
-    draft = await asyncio.to_thread(private_folder, parent, DRAFT_PREFIX, server.account)
-    locale = ["--locale-provider=builtin"] if server.binaries.major_version >= 17 else []
-    result = await server.account.run(
-        str(server.binaries.bin / "initdb"),
-        *("-D", str(draft), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
-        *("--locale=C.UTF-8" if locale else "--locale=C", *locale, "--no-instructions"),
-        *(() if server.durable else ("--no-sync",)),
-    )
-    if not result.ok:
+    result = Finished(-1, "")
+    for locale in _LOCALES[server.binaries.major_version]:
+        draft = await asyncio.to_thread(private_folder, parent, DRAFT_PREFIX, server.account)
+        result = await _initdb(server, draft, locale)
+        if result.ok:
+            await to_the_end(partial(_put, draft, server.folder))
+            log.info("postgres_cluster_made", folder=str(server.folder))
+            return
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-        raise server_not_started(f"The cluster in {server.folder} was not made.", result.output)
+    raise server_not_started(f"The cluster in {server.folder} was not made.", result.output)
+
+
+async def _initdb(server: Server, draft: Path, locale: tuple[str, ...]) -> Finished:
+    return await server.account.run(
+        str(server.binaries.bin / "initdb"),
+        *("-D", str(draft), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", *locale),
+        "--no-instructions",
+        *(() if server.durable else ("--no-sync",)),
+        timeout_s=INITDB_TIMEOUT_S,
+    )
+
+
+def _put(draft: Path, folder: Path) -> None:
     with suppress(OSError):
-        server.folder.rmdir()
-    draft.rename(server.folder)
-    log.info("postgres_cluster_made", folder=str(server.folder))
+        folder.rmdir()
+    draft.rename(folder)
+    # A cluster that bears its draft's name again after a power cut would be removed as one.
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 async def start(server: Server) -> "subprocess.Popen[bytes]":
@@ -97,21 +126,35 @@ async def start(server: Server) -> "subprocess.Popen[bytes]":
         ServerNotStarted: it ended or did not answer; with the last lines of its log.
     """
     await to_the_end(partial(end_leftovers, server.folder))
-    process = await to_the_end(partial(_spawn, server))
-    deadline_s = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        while not await answers(server.socket_dir):
-            if process.poll() is not None:
-                what = f"PostgreSQL in {server.folder} ended with {process.returncode}."
-                raise server_not_started(what, _log_tail(server))
-            if asyncio.get_running_loop().time() > deadline_s:
-                what = f"PostgreSQL in {server.folder} takes no connections."
-                raise server_not_started(what, _log_tail(server))
-            await asyncio.sleep(0.01)
+        # Into a list, as a cancellation in this moment would lose what is returned.
+        await to_the_end(lambda: started.append(_spawn(server)))
+        await _wait(server, started[0])
     except BaseException:
-        await to_the_end(partial(stop, process, patience=STOP_PATIENCE))
+        for process in started:
+            await to_the_end(partial(stop_server, server, process))
         raise
-    return process
+    return started[0]
+
+
+async def _wait(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    deadline_s = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    while not await answers(server.socket_dir):
+        if process.poll() is not None:
+            what = f"PostgreSQL in {server.folder} ended with {process.returncode}."
+            raise server_not_started(what, _log_tail(server))
+        if asyncio.get_running_loop().time() > deadline_s:
+            what = f"PostgreSQL in {server.folder} takes no connections."
+            raise server_not_started(what, _log_tail(server))
+        await asyncio.sleep(0.01)
+
+
+def stop_server(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    """End the server in good order, and by force where that takes too long; blocks."""
+    if stop(process, patience=server_patience()) < 0:
+        # Killed by a signal, it could not end its children.
+        end_leftovers(server.folder)
 
 
 def _spawn(server: Server) -> "subprocess.Popen[bytes]":
@@ -127,9 +170,12 @@ async def answers(socket_dir: Path) -> bool:
         connection = await asyncpg.connect(
             host=str(socket_dir), port=PORT, user=SUPERUSER, database="postgres", timeout=2
         )
+        try:
+            await connection.execute("select 1", timeout=2)
+        finally:
+            connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-    await connection.close()
     return True
 
 
