@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import orjson
 
 from app.adapters.llm.event_lines import DataLines, LineTooLong
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 DONE = b"[DONE]"
+_NO_PART = "The provider sent JSON that is no part of an answer."
 _REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -64,22 +67,31 @@ async def stream_completion(
         async with create(**parameters) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise ProviderMalformed("The provider answered with something other than a stream.")
-            chunks = response.iter_bytes()
-            async for chunk in _patiently(chunks, patience):
-                for event in answer.read(chunk):
-                    yield event
+            async with aclosing(_patiently(response.iter_bytes(), patience, answer)) as chunks:
+                async for chunk in chunks:
+                    for event in answer.read(chunk):
+                        yield event
             for event in answer.end():
                 yield event
 
 
-async def _patiently(chunks: AsyncIterator[bytes], patience: Patience) -> AsyncGenerator[bytes]:
+async def _patiently(
+    chunks: AsyncIterator[bytes], patience: Patience, answer: "_Answer"
+) -> AsyncGenerator[bytes]:
     limit_s = patience.first_token_s
-    while True:
+    while not answer.is_done:
         try:
             async with asyncio.timeout(limit_s):
                 chunk = await anext(chunks, None)
         except TimeoutError:
+            if answer.is_whole:
+                return
             raise ProviderStalled(f"Nothing came for {limit_s:g} s.") from None
+        except (httpx2.HTTPError, OSError):
+            # Some servers cut the connection instead of ending it; nothing of the answer is lost.
+            if answer.is_whole:
+                return
+            raise
         if chunk is None:
             return
         limit_s = patience.idle_s
@@ -92,6 +104,17 @@ class _Answer:
     def __init__(self) -> None:
         self._lines = DataLines()
         self._reason: FinishReason | None = None
+        self._has_end_mark = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model has said that it is finished; usage may still follow."""
+        return self._reason is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is to come, even if the server keeps the connection open."""
+        return self.is_whole and self._has_end_mark
 
     def read(self, chunk: bytes) -> Iterator[ChatEvent]:
         try:
@@ -110,11 +133,16 @@ class _Answer:
         usage: Usage | None = None
         for payload in payloads:
             if payload == DONE:
+                self._has_end_mark = True
                 continue
             part = _object(payload)
-            texts.append(self._text(part))
-            usage = _usage(part) or usage
-        text = "".join(texts)
+            try:
+                texts.append(self._text(part))
+                usage = _usage(part) or usage
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+                raise ProviderMalformed(_NO_PART) from None
+        # PostgreSQL's text cannot hold NUL, and no reader misses it.
+        text = "".join(texts).replace("\x00", "")
         if text:
             yield TextDelta(text)
         if usage is not None:
@@ -136,7 +164,7 @@ def _object(payload: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         raise ProviderMalformed("The provider sent something that is not JSON.") from None
     if not isinstance(value, dict):
-        raise ProviderMalformed("The provider sent JSON that is no part of an answer.")
+        raise ProviderMalformed(_NO_PART)
     part: dict[str, Any] = value
     if part.get("error"):
         raise from_error_object(part["error"])

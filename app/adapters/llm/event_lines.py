@@ -18,7 +18,7 @@ class DataLines:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._is_first = True
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -27,34 +27,33 @@ class DataLines:
         Raises:
             LineTooLong: the stream is not what it says it is.
         """
-        data = self._rest + chunk
-        if self._is_first and data:
-            if len(data) < len(BOM) and BOM.startswith(data):
-                self._rest = data
-                return
-            data, self._is_first = data.removeprefix(BOM), False
-        # A CR at the very end may be half of a CRLF.
-        held = b"\r" if data.endswith(b"\r") else b""
-        if held:
-            data = data[:-1]
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = data.split(b"\n")
-        self._rest = rest + held
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise LineTooLong
-        for line in lines:
-            payload = _payload(line)
-            if payload:
-                yield payload
+        self._rest += chunk
+        # Only the new chunk is searched: a long line that drips in stays linear.
+        if b"\n" in chunk or b"\r" in chunk:
+            # Bytes are split at LF, CRLF and CR alone. A CRLF that was cut in two ends a line
+            # twice, and the empty one means nothing.
+            lines = bytes(self._rest).splitlines(keepends=True)
+            self._rest = (
+                bytearray() if lines[-1].endswith((b"\n", b"\r")) else bytearray(lines.pop())
+            )
+            for line in lines:
+                yield from self._payload(line)
+        _check_length(self._rest)
 
     def end(self) -> Iterator[bytes]:
         """What a stream without a last line end still holds."""
-        payload = _payload(self._rest.rstrip(b"\r"))
-        self._rest = b""
+        line, self._rest = bytes(self._rest), bytearray()
+        yield from self._payload(line)
+
+    def _payload(self, line: bytes) -> Iterator[bytes]:
+        _check_length(line)
+        if self._is_first:
+            line, self._is_first = line.removeprefix(BOM), False
+        payload = line[5:].strip() if line.startswith(b"data:") else b""
         if payload:
             yield payload
 
 
-def _payload(line: bytes) -> bytes:
-    return line[5:].strip() if line.startswith(b"data:") else b""
+def _check_length(line: bytes | bytearray) -> None:
+    if len(line) > MAX_LINE_BYTES:
+        raise LineTooLong

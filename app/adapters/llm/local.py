@@ -16,8 +16,8 @@ WORDS_A_PIECE = 4
 TOKENS_PER_WORD = 1.3
 
 _GREETING = re.compile(
-    r"^\W*(oi|ola|bom dia|boa tarde|boa noite|e ai|hello|hi|hey|good (morning|afternoon|evening)"
-    r"|hola|buen[oa]s( dias| tardes| noches)?)\W*$"
+    r"\W*((oi+e?|ola|bom dia|boa tarde|boa noite|e ai|tudo (bem|bom)|hello|hi|hey|how are you"
+    r"|good (morning|afternoon|evening)|hola|que tal|buen[oa]s( dias| tardes| noches)?)\b\W*)+"
 )
 _TEXTS = {
     "pt": {
@@ -67,8 +67,8 @@ def _tokens(words: int) -> int:
 
 def compose(request: ChatRequest) -> str:
     """The whole answer: quotations, a greeting, or that nothing was found."""
-    texts = _TEXTS.get(request.language[:2], _TEXTS["en"])
-    if _GREETING.match(fold(request.question)):
+    texts = _TEXTS.get(request.language[:2].lower(), _TEXTS["pt"])
+    if _GREETING.fullmatch(fold(request.question)):
         return texts["greeting"]
     quotes = choose(request.question, request.passages)
     if not quotes:
@@ -77,7 +77,7 @@ def compose(request: ChatRequest) -> str:
 
 
 def _closed(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "!", "?", ":", ";")) else f"{sentence}."
+    return sentence if sentence.endswith((".", "!", "?", ":", ";", "…")) else f"{sentence}."
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -22,6 +22,7 @@ BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 # Before the first byte of an answer only; a stream that has begun is never begun again.
 MAX_RETRIES = 2
 MAX_CONNECTIONS = 1000
+DEFAULT_PATIENCE = Patience()
 _OWN_NAMES = re.compile(r"(gpt-|chatgpt-)[a-z0-9.\-]+|o[1-9](-[a-z0-9.\-]+)?")
 _REASONING = re.compile(r"o[1-9]|gpt-[5-9]")
 # Tokens, by the beginning of the name; the longest beginning holds.
@@ -32,7 +33,11 @@ _WINDOWS = {
     "gpt-4o": 128_000,
     "gpt-4.1": 1_000_000,
     "gpt-5": 400_000,
-    "o": 200_000,
+    "gpt-": 128_000,
+    "chatgpt-": 128_000,
+    "o1": 200_000,
+    "o3": 200_000,
+    "o4": 200_000,
 }
 _UNKNOWN_WINDOW = 32_000
 
@@ -65,8 +70,10 @@ class OpenAIProvider:
         if self._client is None:
             raise ProviderNotConfigured(f"Set {KEY_VARIABLE}.")
         parameters = message_parameters(request) | self._sampling(request)
-        async for event in stream_completion(self._client, parameters, self._patience):
-            yield event
+        # A loop alone would leave the inner generator, and with it the socket, to the collector.
+        async with aclosing(stream_completion(self._client, parameters, self._patience)) as events:
+            async for event in events:
+                yield event
 
     def _sampling(self, request: ChatRequest) -> dict[str, Any]:
         # OpenAI's reasoning models refuse `temperature`, `top_p` and the older name of the limit.
@@ -82,14 +89,15 @@ class OpenAIProvider:
 
 
 @asynccontextmanager
-async def open_openai(settings: Settings) -> AsyncGenerator[OpenAIProvider]:
+async def open_openai(
+    settings: Settings, patience: Patience = DEFAULT_PATIENCE
+) -> AsyncGenerator[OpenAIProvider]:
     """The provider with the key of the environment; without one nothing is imported or opened."""
     key = settings.provider_variable(KEY_VARIABLE)
     base_url = settings.provider_variable(BASE_URL_VARIABLE)
     if key is None:
-        yield OpenAIProvider(None, is_openai=base_url is None, patience=Patience())
+        yield OpenAIProvider(None, is_openai=base_url is None, patience=patience)
         return
-    patience = Patience()
     # Off the loop and before the first request: the import takes half a second.
     sdk = await asyncio.to_thread(importlib.import_module, "openai")
     limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)

@@ -11,15 +11,19 @@ from app.ports.llm import Passage
 # A sentence is judged by what it covers of the question itself, and by what its whole passage
 # covers, as retrieval has found. Below the least the question is not answered: it shares only
 # common words with the passages.
-SENTENCE_SHARE = 0.6
+SENTENCE_SHARE = 0.8
 MIN_COVERAGE = 0.45
-MIN_SENTENCE_COVERAGE = 0.2
+MIN_SENTENCE_COVERAGE = 0.45
 # A further sentence is quoted only when it answers nearly as well as the best one.
 NEARLY_AS_GOOD = 0.8
 MAX_SENTENCES = 3
 MAX_CHARS = 600
 CONTEXT_WEIGHT = 0.7
 FIGURE_BONUS = 0.12
+# Of two sentences that cover the same, the one that speaks of little else answers better.
+BREVITY_BONUS = 0.2
+# "Vocês aceitam Pix?" asks about Pix.
+LIGHT_WORD_WEIGHT = 0.3
 
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-z]|[\"“(])")
@@ -28,7 +32,8 @@ _MARKUP = re.compile(r"(\*\*|__|`)")
 _RULE = re.compile(r"^[\s|:\-–—_*=]+$")
 _FIGURE = re.compile(r"\d")
 _ASKS_FIGURE = re.compile(
-    r"\b(quant\w+|quando|horas?|horario|prazo|preco|valor|custa|how (much|many|long)|when|price)\b"
+    r"\b(quant\w+|quando|horas?|horario|prazo|preco|valor|custa|telefone|whatsapp|cep"
+    r"|how (much|many|long)|when|price)\b"
 )
 _NOISE_WORDS = (
     "a o as os um uma uns umas de do da dos das em no na nos nas por pelo pela pelos pelas para "
@@ -43,6 +48,11 @@ _NOISE_WORDS = (
     "cuales cuando cuanto cuanta donde puedo puede tienen tiene su mi hay le lo "
 )
 _NOISE = frozenset(_NOISE_WORDS.split())
+_LIGHT_WORDS = (
+    "abrir aceitar cair comprar custar entregar fechar ficar funcionar horario pagar partir "
+    "precisar receber servir site usar valor vender"
+)
+_IRREGULAR = {"peco": "ped", "pecam": "ped", "cai": "ca", "caem": "ca", "cair": "ca"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +80,20 @@ def fold(text: str) -> str:
 
 def stem(word: str) -> str:
     """A folded Portuguese word without its commonest endings; enough to match its forms."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     for pattern, replacement in _ENDINGS:
         changed = pattern.sub(replacement, word)
         if changed != word and len(changed) >= 3:
             word = changed
             break
-    return word[:-1] if len(word) > 3 and word[-1] in "aeo" else word
+    return word[:3] + word[3:].rstrip("aeio")
 
 
 _ENDINGS = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(lucoes|lucao)$", "lv"),
         (r"(coes|cao)$", "c"),
         (r"(oes|aes)$", "ao"),
         (r"ais$", "al"),
@@ -95,6 +108,9 @@ _ENDINGS = tuple(
         (r"s$", ""),
     )
 )
+
+
+_LIGHT = frozenset(stem(word) for word in _LIGHT_WORDS.split())
 
 
 def content_words(text: str) -> list[str]:
@@ -130,7 +146,7 @@ def _within_limits(ranked: list[_Candidate]) -> list[Quote]:
     seen: set[str] = set()
     for one in ranked:
         room = MAX_CHARS - sum(len(other.quote.text) for other in kept)
-        if one.quote.text in seen or (kept and len(one.quote.text) > room):
+        if one.quote.text in seen or len(one.quote.text) > room:
             continue
         seen.add(one.quote.text)
         kept.append(one)
@@ -143,39 +159,47 @@ def _weights(wanted: list[str], candidates: list[_Candidate]) -> dict[str, float
     """Each word's share of the question; a word that stands nowhere weighs most."""
     total = len(candidates)
     counts = {word: sum(word in one.words for one in candidates) for word in wanted}
-    raw = {word: math.log(1 + (total + 1) / (count + 0.5)) for word, count in counts.items()}
+    raw = {
+        word: math.log(1 + (total + 1) / (count + 0.5))
+        * (LIGHT_WORD_WEIGHT if word in _LIGHT else 1)
+        for word, count in counts.items()
+    }
     return {word: weight / sum(raw.values()) for word, weight in raw.items()}
 
 
 def _score(one: _Candidate, weights: dict[str, float], *, asks_figure: bool) -> float:
-    score = 0.0
-    for word, weight in weights.items():
-        if word in one.words:
-            score += weight
-        elif word in one.context:
-            score += weight * CONTEXT_WEIGHT
-    if score and asks_figure and _FIGURE.search(one.quote.text):
-        score += FIGURE_BONUS
-    if not any(word in one.words for word in weights):
+    own = weights.keys() & one.words
+    context = (weights.keys() & one.context) - own
+    score = sum(weights[word] for word in own)
+    score += CONTEXT_WEIGHT * sum(weights[word] for word in context)
+    if not own:
         score *= CONTEXT_WEIGHT
     if score < MIN_SENTENCE_COVERAGE:
         return 0.0
+    score += BREVITY_BONUS * len(own) / len(one.words) if own else 0.0
+    if asks_figure and _FIGURE.search(one.quote.text):
+        score += FIGURE_BONUS
     return SENTENCE_SHARE * score + (1 - SENTENCE_SHARE) * one.passage_score
 
 
 def _candidates(passages: tuple[Passage, ...]) -> Iterator[_Candidate]:
     place = 0
     for passage in passages:
-        context = frozenset(content_words(passage.heading))
+        context = frozenset(content_words(f"{passage.name} {passage.heading}"))
         heading: frozenset[str] = frozenset()
         for text, is_heading in _sentences(passage.content):
             if is_heading:
                 heading = frozenset(content_words(text))
                 continue
             words = frozenset(content_words(text))
-            quote = Quote(text, passage.index)
+            quote = Quote(_shortened(text), passage.index)
             yield _Candidate(quote, place, words, context | heading, passage.score)
             place += 1
+
+
+def _shortened(text: str) -> str:
+    """The beginning of what has no sentence end for pages; an ellipsis says that it is cut."""
+    return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 2].rsplit(" ", 1)[0] + " …"
 
 
 def _sentences(content: str) -> Iterator[tuple[str, bool]]:
