@@ -18,6 +18,7 @@ from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
 from app.features.chat.router import FEATURE as CHAT
+from app.features.chat.run_router import FEATURE as RUNS
 from app.features.conversations.router import FEATURE as CONVERSATIONS
 from app.features.events.numbering import open_numbering
 from app.features.health.router import FEATURE as HEALTH
@@ -39,6 +40,7 @@ FEATURES = (
     DOCUMENTS,
     CONVERSATIONS,
     CHAT,
+    RUNS,
 )
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from app.adapters.files.database import DatabaseFiles
 from app.adapters.llm import PROVIDERS
 from app.adapters.parser import PARSERS
-from app.adapters.shared.memory import MemoryRunBuffers
+from app.adapters.shared.memory import MemoryBus, MemoryCache, MemoryRunBuffers
 from app.adapters.store import STORES
 from app.core.clock import SystemClock
 from app.core.encryption import Vault, keep_key
@@ -42,5 +42,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             models=Models(providers),
             parsers=PARSERS,
             run_buffers=MemoryRunBuffers(clock),
+            cache=MemoryCache(),
+            bus=MemoryBus(),
             draining=asyncio.Event(),
         )

@@ -94,9 +94,11 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
     while not server.started:
         assert not task.done(), "the service did not start"
         await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await task
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
 
 
 @pytest.fixture

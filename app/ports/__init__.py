@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from app.core.clock import Clock
 from app.core.encryption import Vault
 from app.core.settings import Settings
+from app.ports.bus import Bus
+from app.ports.cache import Cache
 from app.ports.files import Files
 from app.ports.llm import Models
 from app.ports.parser import Parser
@@ -26,5 +28,7 @@ class Ports:
     models: Models
     parsers: Mapping[str, Parser]
     run_buffers: RunBuffers
+    cache: Cache
+    bus: Bus
     draining: asyncio.Event
     """Set when the process has been told to stop: nothing new begins, what runs is ended."""

@@ -48,6 +48,11 @@ class Database(Protocol):
         """Calls that belong to no organization: key look-up, claims, numbering, purges."""
         ...
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether no other process can have it open."""
+        ...
+
     async def ping(self) -> None:
         """Return when the database answers.
 

@@ -18,7 +18,10 @@ SYSTEM_FUNCTIONS = {
     "files_sweep_v1",
     "organization_ensure_v1",
     "process_beat_v1",
+    "process_beat_v2",
     "process_leave_v1",
+    "runs_flush_v1",
+    "runs_purge_v1",
 }
 # Not a tenant's: configuration of the schema itself and the heartbeat of processes.
 UNTENANTED = {"catalogue", "query_noise", "processes"}

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from app.core.clock import Clock
 from app.core.ids import RunId
-from app.core.sse import frame
 
-# A run's frames stay for late viewers; a run writes some hundred kilobytes at most.
-KEEP_AFTER_END_S = 900.0
+KEEP_AFTER_END_S = 2.0
 # A viewer that has a long history to read gives way to others after so many frames.
 FRAMES_A_TURN = 50
 
@@ -20,38 +20,48 @@ class MemoryRunBuffer:
         self._clock = clock
         self._frames: list[bytes] = []
         self._news = asyncio.Event()
+        self.last_event_id = 0
+        self.listeners = 0
         self.closed_at_s: float | None = None
 
     @property
-    def last_event_id(self) -> int:
-        return len(self._frames)
+    def is_closed(self) -> bool:
+        return self.closed_at_s is not None
 
-    def append(self, event: str, data: object) -> None:
-        if self.closed_at_s is not None:
+    def append(self, event_id: int, frame: bytes) -> None:
+        if self.is_closed:
             raise RuntimeError("the run has ended")
-        self._frames.append(frame(event_id=len(self._frames) + 1, event=event, data=data))
+        self._frames.append(frame)
+        self.last_event_id = event_id
         self._wake()
 
     def close(self) -> None:
         self.closed_at_s = self._clock.monotonic_s()
         self._wake()
 
+    def frames(self) -> list[bytes]:
+        return list(self._frames)
+
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 
     async def follow(self, *, after: int = 0) -> AsyncGenerator[bytes]:
-        seen = after
-        while True:
-            news = self._news
-            while seen < len(self._frames):
-                yield self._frames[seen]
-                seen += 1
-                if seen % FRAMES_A_TURN == 0:
-                    await asyncio.sleep(0)
-            if self.closed_at_s is not None and seen >= len(self._frames):
-                return
-            await news.wait()
+        self.listeners += 1
+        try:
+            seen = min(after, len(self._frames))
+            while True:
+                news = self._news
+                while seen < len(self._frames):
+                    yield self._frames[seen]
+                    seen += 1
+                    if seen % FRAMES_A_TURN == 0:
+                        await asyncio.sleep(0)
+                if self.is_closed and seen >= len(self._frames):
+                    return
+                await news.wait()
+        finally:
+            self.listeners -= 1
 
 
 class MemoryRunBuffers:
@@ -62,7 +72,6 @@ class MemoryRunBuffers:
         self._buffers: dict[RunId, MemoryRunBuffer] = {}
 
     def open(self, run_id: RunId) -> MemoryRunBuffer:
-        self._give_up_old()
         buffer = MemoryRunBuffer(self._clock)
         self._buffers[run_id] = buffer
         return buffer
@@ -70,9 +79,43 @@ class MemoryRunBuffers:
     def find(self, run_id: RunId) -> MemoryRunBuffer | None:
         return self._buffers.get(run_id)
 
-    def _give_up_old(self) -> None:
-        # Runs end roughly in the order in which they began, so the old ones stand first.
+    async def follow_elsewhere(self, run_id: RunId, *, after: int) -> AsyncGenerator[bytes | None]:
+        for nothing in ():
+            yield nothing
+
+    async def is_watched_elsewhere(self, run_id: RunId) -> bool:
+        return False
+
+    async def terminate(self, run_id: RunId, frame: bytes) -> None:
+        return None
+
+    def give_up_old(self) -> None:
         horizon_s = self._clock.monotonic_s() - KEEP_AFTER_END_S
-        for run_id, buffer in list(self._buffers.items())[:8]:
+        for run_id, buffer in list(self._buffers.items()):
             if buffer.closed_at_s is not None and buffer.closed_at_s < horizon_s:
                 del self._buffers[run_id]
+
+
+class MemoryCache:
+    """Temporary."""
+
+    async def fetch(self, key: str, load: Any, *, ttl_s: float) -> Any:
+        return await load()
+
+    async def forget(self, *keys: str) -> None:
+        return None
+
+
+class MemoryBus:
+    """Temporary."""
+
+    async def publish(self, channel: str, message: dict[str, Any]) -> None:
+        return None
+
+    @asynccontextmanager
+    async def subscribe(self, channel: str) -> AsyncGenerator[Any]:
+        async def never() -> AsyncGenerator[Any]:
+            await asyncio.Event().wait()
+            yield {}
+
+        yield never()

@@ -70,8 +70,9 @@ class PostgresScope:
 class PostgresDatabase:
     """A database over one pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, is_exclusive: bool) -> None:
         self._pool = pool
+        self.is_exclusive = is_exclusive
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
         return PostgresScope(self._pool, org=organization_id)
@@ -100,7 +101,9 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def open_pool(**connect: Any) -> AsyncGenerator[PostgresDatabase]:
+async def open_pool(
+    *, is_exclusive: bool = False, **connect: Any
+) -> AsyncGenerator[PostgresDatabase]:
     """A database whose connections are closed at the end."""
     with translated_failures():
         pool = await asyncpg.create_pool(
@@ -113,7 +116,7 @@ async def open_pool(**connect: Any) -> AsyncGenerator[PostgresDatabase]:
             **connect,
         )
     try:
-        yield PostgresDatabase(pool)
+        yield PostgresDatabase(pool, is_exclusive=is_exclusive)
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5.0)

@@ -42,7 +42,11 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
     async with running_cluster(settings.data_dir) as cluster:
         await prepare_database(cluster)
         async with open_pool(
-            host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
+            is_exclusive=True,
+            host=str(cluster.socket_dir),
+            port=cluster.port,
+            user=ROLE,
+            database=DATABASE,
         ) as database:
             yield database
 

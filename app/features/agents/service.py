@@ -15,6 +15,7 @@ from app.features.agents.schemas import (
 from app.ports import Ports
 from app.web.auth import Caller
 
+CACHE_S = 60.0
 COPY_MARK = {"pt": "cópia", "es": "copia"}
 MAX_NAME_CHARS = 100
 
@@ -43,6 +44,23 @@ class AgentService:
         if agent is None:
             raise AgentNotFound
         return agent
+
+    async def current(self, agent_id: AgentId, *, changed: bool = False) -> Agent:
+        """One agent as this process knows it; `changed` when it is known to have another version.
+
+        Whoever acts on it has the database compare its version (see run_start_v2).
+
+        Raises:
+            AgentNotFound: this organization has no such agent.
+        """
+        key = f"agent:{self._caller.organization_id}:{agent_id}"
+        if changed:
+            await self._ports.cache.forget(key)
+
+        async def load() -> Any:
+            return (await self.get(agent_id)).model_dump(mode="json")
+
+        return Agent.model_validate(await self._ports.cache.fetch(key, load, ttl_s=CACHE_S))
 
     async def create(self, body: AgentCreate) -> Agent:
         """A new agent at version 1.

@@ -1,24 +1,35 @@
-"""All runs of this process: started, kept alive in the eyes of others, ended when it stops."""
+"""All runs of this process: started, kept, heard of by others, ended when it stops."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 
 from app.core.errors import Problem
-from app.core.ids import new_id
-from app.features.chat.errors import ServerStopping
-from app.features.chat.repository import RunIds
+from app.core.ids import RunId, new_id
+from app.features.chat.abandonment import cancel_when_abandoned
+from app.features.chat.errors import RunDeleted, RunInterrupted, ServerStopping
+from app.features.chat.frames import interrupted_frame
+from app.features.chat.records import RunIds
+from app.features.chat.repository import RunUpkeep
 from app.features.chat.run import Run
 from app.features.chat.turn import TurnPlan, turn
 from app.features.knowledge.service import KnowledgeService
 from app.ports import Ports
+from app.ports.run_buffers import RESERVED_TERMINAL_ID
 from app.web.routing import FeatureContext
 
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 30
+PURGE_EVERY_BEATS = 6
+# What is written is kept within 2 s: looked at four times a second, when 1.7 s have passed.
+FLUSH_TICK_S = 0.25
+FLUSH_AFTER_S = 1.7
+FLUSH_AT_ONCE = 200
 # Answers under way get this long to end by themselves; platforms kill after about 30 s.
 GRACE_S = 12.0
+CANCELS = "runs.cancel"
 log = structlog.get_logger(__name__)
 
 
@@ -29,17 +40,24 @@ class RunEngine:
         self.process_id = new_id()
         self._ports = ports
         self._tasks = tasks
-        self._live: set[Run] = set()
+        self._live: dict[RunId, Run] = {}
+        self._upkeep = RunUpkeep(ports.database, self.process_id)
 
     def start(
         self, ids: RunIds, plan: TurnPlan, knowledge: KnowledgeService, request_id: str | None
     ) -> Run:
         """Begin a run; it goes on whoever watches it."""
         run = Run(self._ports, ids, plan, request_id)
-        self._live.add(run)
+        self._live[ids.run_id] = run
         task = self._tasks.create_task(run.execute(turn(plan, knowledge)))
-        task.add_done_callback(lambda _: self._live.discard(run))
+        task.add_done_callback(lambda _: self._live.pop(ids.run_id, None))
+        if run.cancels_when_abandoned:
+            self._tasks.create_task(cancel_when_abandoned(run, self._ports))
         return run
+
+    def find(self, run_id: RunId) -> Run | None:
+        """The run, while it is under way in this process."""
+        return self._live.get(run_id)
 
     def refuse_when_stopping(self) -> None:
         """Nothing new begins in a process that is being stopped.
@@ -51,15 +69,72 @@ class RunEngine:
             raise ServerStopping(headers={"Retry-After": "2"})
 
     async def beat(self) -> None:
-        """Tell others that we live, and close the runs of those that have fallen silent."""
+        """Tell others that we live, close the runs of those that have fallen silent, clean up."""
+        beats = 0
+        # Nobody else can be alive over a database that only this process can reach.
+        silent_s = 0 if self._ports.database.is_exclusive else SILENT_AFTER_S
         while True:
             with suppress(Problem):
-                result = await self._ports.database.system().call(
-                    "process_beat_v1", id=self.process_id, silent_s=SILENT_AFTER_S
-                )
-                if result["ended_runs"]:
-                    log.warning("silent_runs_ended", count=result["ended_runs"])
+                await self._beat_once(silent_s)
+                silent_s = SILENT_AFTER_S
+                if beats % PURGE_EVERY_BEATS == 0:
+                    await self._upkeep.purge()
+                beats += 1
             await asyncio.sleep(BEAT_EVERY_S)
+
+    async def _beat_once(self, silent_s: int) -> None:
+        ended, cancelled = await self._upkeep.beat(silent_s=silent_s)
+        for run_id in cancelled:
+            self._cancel(run_id)
+        if ended:
+            log.warning("silent_runs_ended", count=len(ended))
+        for run in ended:
+            frame = interrupted_frame(
+                run.ids,
+                run.error,
+                number=RESERVED_TERMINAL_ID,
+                public_url=self._ports.settings.public_url,
+            )
+            await self._ports.run_buffers.terminate(run.id, frame)
+
+    async def hear_cancels(self) -> None:
+        """Cancel our runs that clients of other processes want cancelled."""
+        async with self._ports.bus.subscribe(CANCELS) as messages:
+            async for message in messages:
+                self._cancel(message.get("run_id"))
+
+    def _cancel(self, run_id: Any) -> None:
+        run = self._live.get(run_id)
+        if run is not None:
+            run.cancel()
+
+    async def keep_what_is_written(self) -> None:
+        """Flush the answers under way, all that are due in one call, and learn of their fate."""
+        while True:
+            await asyncio.sleep(FLUSH_TICK_S)
+            self._ports.run_buffers.give_up_old()
+            due = [
+                progress
+                for run in self._live.values()
+                if (progress := run.unflushed(older_than_s=FLUSH_AFTER_S))
+            ]
+            for start in range(0, len(due), FLUSH_AT_ONCE):
+                # What fails is in memory; the next flush or the end of the run keeps it.
+                with suppress(Problem):
+                    states = await self._upkeep.flush(due[start : start + FLUSH_AT_ONCE])
+                    for run_id, state in states.items():
+                        self._told(run_id, state)
+
+    def _told(self, run_id: RunId, state: str) -> None:
+        run = self._live.get(run_id)
+        if run is None or state == "running":
+            return
+        if state == "cancelled":
+            run.cancel()
+        elif state == "gone":
+            run.stop(RunDeleted())
+        else:
+            run.stop(RunInterrupted("Another process has ended it."))
 
     async def drain(self) -> None:
         """Once the process is told to stop: let runs end for a while, then end them."""
@@ -67,17 +142,20 @@ class RunEngine:
         await self._end_all(grace_s=GRACE_S)
 
     async def _end_all(self, *, grace_s: float) -> None:
-        waiting = [self._tasks.create_task(run.ended.wait()) for run in self._live]
+        waiting = [self._tasks.create_task(run.ended.wait()) for run in self._live.values()]
         if waiting:
             await asyncio.wait(waiting, timeout=grace_s)
-        for run in list(self._live):
+        for run in list(self._live.values()):
             run.stop(ServerStopping("This process is being stopped. What was written is kept."))
 
     async def leave(self) -> None:
         """End what still runs and take the heartbeat away."""
         await self._end_all(grace_s=0)
+        for run in list(self._live.values()):
+            await run.ended.wait()
+            run.abandon()
         with suppress(Problem):
-            await self._ports.database.system().call("process_leave_v1", id=self.process_id)
+            await self._upkeep.leave()
 
 
 @asynccontextmanager
@@ -85,7 +163,8 @@ async def open_runs(ports: Ports) -> FeatureContext:
     """The engine for as long as the service runs; its runs have all ended when this has closed."""
     async with asyncio.TaskGroup() as tasks:
         engine = RunEngine(ports, tasks)
-        background = [tasks.create_task(engine.beat()), tasks.create_task(engine.drain())]
+        work = (engine.beat, engine.keep_what_is_written, engine.hear_cancels, engine.drain)
+        background = [tasks.create_task(one()) for one in work]
         try:
             yield engine
         finally:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from app.features.knowledge.schemas import Hit
+from app.ports.llm import Usage
 
 # Cut so that a source's frame stays below sse.MAX_FRAME_BYTES even where all is emoji.
 NAME_CHARS = 80
@@ -57,11 +58,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The model is being asked with about so many tokens; clients are not shown this."""
+
+    estimated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The provider's count of tokens so far; clients are shown the last in `metadata`."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """The model has finished; `usage` counts tokens."""
+    """The model has finished."""
 
     finish_reason: str
-    usage: dict[str, int]
 
 
-TurnEvent = Progress | Source | Answer | Written
+TurnEvent = Progress | Source | Answer | Asked | Counted | Written

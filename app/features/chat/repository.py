@@ -1,57 +1,42 @@
 """Runs in the database: committed before the model is asked, and ended once."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from app.core.errors import Problem
-from app.core.ids import AgentId, ConversationId, MessageId, OrganizationId, RunId
+from app.core.ids import AgentId, OrganizationId, RunId
 from app.domain_events import EVENTS
 from app.domain_events.conversation_started import ConversationStarted
 from app.domain_events.message_completed import MessageCompleted
 from app.domain_events.message_received import MessageReceived
 from app.features.agents.errors import AgentNotFound
+from app.features.chat.errors import IdempotencyKeyReused
+from app.features.chat.frames import pack
+from app.features.chat.records import (
+    AnsweredRun,
+    Joined,
+    RunBegin,
+    RunEnd,
+    RunIds,
+    RunProgress,
+    Started,
+    StoredRun,
+)
 from app.features.conversations.errors import ConversationNotFound
 from app.ports.llm import Message
 from app.ports.store import Database
 
 HISTORY_LIMIT = 50
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunIds:
-    """What a run belongs to."""
-
-    organization_id: OrganizationId
-    run_id: RunId
-    agent_id: AgentId
-    conversation_id: ConversationId
-    message_id: MessageId
+Hold = Literal["running", "cancelled", "ended", "gone"]
+"""What a process learns of its run: go on, stop it, another has ended it, it was deleted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunBegin:
-    """A run about to begin; `messages` are new rows `{id, role, content, status}`."""
-
-    ids: RunIds
-    agent_version: int
-    owner_id: str
-    model_id: str
-    is_new_conversation: bool
-    visitor_id: str | None
-    title: str
-    messages: list[dict[str, str]]
+Outcome = Literal["kept", "ended", "gone"]
+"""Whether an end was kept, came after somebody else's, or after the run was deleted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnd:
-    """How a run ended and what it had written."""
-
-    content: str
-    sources: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    last_event_id: int
-    finish_reason: str
-    problem: Problem | None
+class AgentChanged(Exception):
+    """The agent has another version by now; nothing was written."""
 
 
 class RunRepository:
@@ -60,28 +45,18 @@ class RunRepository:
     def __init__(self, database: Database, organization_id: OrganizationId) -> None:
         self._scope = database.scoped(organization_id)
 
-    async def start(self, begin: RunBegin) -> list[Message]:
-        """Commit the messages, the run and its events; returns the history before them.
+    async def start(self, begin: RunBegin) -> Started | Joined:
+        """Commit the messages, the run and its events; or find the run that the key began.
 
         Raises:
             AgentNotFound: it was deleted a moment ago.
+            AgentChanged: read it again.
             ConversationNotFound: the agent has no such conversation with that visitor.
+            IdempotencyKeyReused: the key belongs to a different request.
         """
-        ids = begin.ids
         result = await self._scope.call(
-            "run_start_v1",
-            run={
-                "id": ids.run_id,
-                "agent_id": ids.agent_id,
-                "agent_version": begin.agent_version,
-                "conversation_id": ids.conversation_id,
-                "message_id": ids.message_id,
-                "owner_id": begin.owner_id,
-                "model_id": begin.model_id,
-                "is_new_conversation": begin.is_new_conversation,
-                "visitor_id": begin.visitor_id,
-                "title": begin.title,
-            },
+            "run_start_v2",
+            run=_row(begin),
             messages=begin.messages,
             history_limit=HISTORY_LIMIT,
             events=_start_events(begin),
@@ -89,27 +64,20 @@ class RunRepository:
         match result["outcome"]:
             case "agent_not_found":
                 raise AgentNotFound
+            case "agent_changed":
+                raise AgentChanged
             case "conversation_not_found":
                 raise ConversationNotFound
+            case "key_reused":
+                raise IdempotencyKeyReused("Use a new key for a new request.")
+            case "joined":
+                return Joined(StoredRun.model_validate(result["run"]))
             case _:
-                return [Message(row["role"], row["content"]) for row in result["history"]]
+                return Started([Message(row["role"], row["content"]) for row in result["history"]])
 
-    async def flush(self, ids: RunIds, content: str, *, last_event_id: int) -> bool:
-        """Keep what was written so far; False when somebody else has ended the run."""
-        return bool(
-            await self._scope.call(
-                "run_flush_v1",
-                run_id=ids.run_id,
-                message_id=ids.message_id,
-                content=content,
-                last_event_id=last_event_id,
-            )
-        )
-
-    async def finish(self, ids: RunIds, end: RunEnd) -> bool:
-        """End the run once; False when somebody else has ended it."""
-        status = "failed" if end.problem else "completed"
-        message_status = "incomplete" if end.problem else "complete"
+    async def finish(self, ids: RunIds, end: RunEnd) -> Outcome:
+        """End the run once."""
+        message_status = "complete" if end.status == "completed" else "incomplete"
         completed = MessageCompleted(
             conversation_id=ids.conversation_id,
             message_id=ids.message_id,
@@ -118,26 +86,98 @@ class RunRepository:
             status=message_status,
             finish_reason=end.finish_reason,
         )
-        return bool(
-            await self._scope.call(
-                "run_finish_v1",
-                run={
-                    "id": ids.run_id,
-                    "status": status,
-                    "last_event_id": end.last_event_id,
-                    "error": _error(end.problem),
-                    "usage": end.metadata.get("usage"),
-                },
-                message={
-                    "id": ids.message_id,
-                    "content": end.content,
-                    "status": message_status,
-                    "sources": end.sources,
-                    "metadata": end.metadata,
-                },
-                events=[EVENTS["message_completed"].of(completed, agent_id=ids.agent_id)],
-            )
+        return await self._scope.call(
+            "run_finish_v2",
+            run={
+                "id": ids.run_id,
+                "status": end.status,
+                "last_event_id": end.last_event_id,
+                "error": _error(end.problem),
+                "usage": end.metadata.get("usage"),
+            },
+            message={
+                "id": ids.message_id,
+                "content": end.content,
+                "status": message_status,
+                "sources": end.sources,
+                "metadata": end.metadata,
+            },
+            frames_base64=pack(end.frames),
+            events=[EVENTS["message_completed"].of(completed, agent_id=ids.agent_id)],
         )
+
+    async def find(self, agent_id: AgentId, run_id: RunId) -> StoredRun | None:
+        """A run of this agent."""
+        row = await self._read(agent_id, run_id, with_answer=False)
+        return None if row is None else StoredRun.model_validate(row)
+
+    async def find_answered(self, agent_id: AgentId, run_id: RunId) -> AnsweredRun | None:
+        """A run of this agent with its answer and what it has streamed."""
+        row = await self._read(agent_id, run_id, with_answer=True)
+        return None if row is None else AnsweredRun.model_validate(row)
+
+    async def _read(self, agent_id: AgentId, run_id: RunId, *, with_answer: bool) -> Any:
+        return await self._scope.call(
+            "run_read_v1", agent_id=agent_id, run_id=run_id, with_answer=with_answer
+        )
+
+    async def request_cancel(self, run_id: RunId) -> None:
+        """Ask the run's owner, whichever process it is, to stop it."""
+        await self._scope.call("run_cancel_v1", run_id=run_id)
+
+
+class RunUpkeep:
+    """What a process does for all runs of its own, and for those whose process is gone."""
+
+    def __init__(self, database: Database, process_id: str) -> None:
+        self._system = database.system()
+        self._process_id = process_id
+
+    async def flush(self, runs: list[RunProgress]) -> dict[RunId, Hold]:
+        """Keep what the runs have written so far; says of each whether it may go on."""
+        rows = [
+            {
+                "id": run.ids.run_id,
+                "organization_id": run.ids.organization_id,
+                "message_id": run.ids.message_id,
+                "content": run.content,
+                "last_event_id": run.last_event_id,
+            }
+            for run in runs
+        ]
+        states = await self._system.call("runs_flush_v1", owner_id=self._process_id, runs=rows)
+        return cast("dict[RunId, Hold]", states)
+
+    async def beat(self, *, silent_s: int) -> tuple[list[StoredRun], list[RunId]]:
+        """Tell that this process lives; runs of silent ones, ended now, and own ones to cancel."""
+        result = await self._system.call("process_beat_v2", id=self._process_id, silent_s=silent_s)
+        return [StoredRun.model_validate(row) for row in result["ended"]], result["cancelled"]
+
+    async def leave(self) -> None:
+        """Take the heartbeat away."""
+        await self._system.call("process_leave_v1", id=self._process_id)
+
+    async def purge(self) -> None:
+        """Forget the streams and keys whose time is over."""
+        await self._system.call("runs_purge_v1")
+
+
+def _row(begin: RunBegin) -> dict[str, Any]:
+    ids = begin.ids
+    return {
+        "id": ids.run_id,
+        "agent_id": ids.agent_id,
+        "agent_version": begin.agent_version,
+        "conversation_id": ids.conversation_id,
+        "message_id": ids.message_id,
+        "owner_id": begin.owner_id,
+        "model_id": begin.model_id,
+        "is_new_conversation": begin.is_new_conversation,
+        "visitor_id": begin.visitor_id,
+        "title": begin.title,
+        "idempotency_key": begin.key and begin.key.key,
+        "fingerprint": begin.key and begin.key.fingerprint,
+    }
 
 
 def _error(problem: Problem | None) -> dict[str, Any] | None:

@@ -1,23 +1,33 @@
-"""Routes under /api/v2/agents/{agent_id}/chat."""
+"""Routes under /api/v2/agents/{agent_id}/chat that begin a run."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from app.core.ids import AgentId
 from app.core.schemas import Id
 from app.features.agents.errors import AgentNotFound
 from app.features.chat.engine import RunEngine, open_runs
-from app.features.chat.errors import AgentInactive, RunTooLong, ServerStopping
+from app.features.chat.errors import (
+    AgentInactive,
+    ClientLeft,
+    IdempotencyKeyReused,
+    RunTooLong,
+    ServerStopping,
+)
+from app.features.chat.records import Joined
+from app.features.chat.run import Run
+from app.features.chat.run_service import RunService
 from app.features.chat.schemas import ChatAnswer, ChatCreate
-from app.features.chat.service import ChatService, whole_answer
+from app.features.chat.service import ChatRequest, ChatService
 from app.features.conversations.errors import ConversationNotFound
 from app.ports.llm import ProviderFailed, ProviderNotConfigured, UnknownModel
 from app.web.auth import Chatter
 from app.web.deps import OpenPorts
+from app.web.idempotency import REPLAYED, IdempotencyKey
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
-from app.web.streaming import FrameStream
+from app.web.streaming import FrameStream, read_to_the_end
 
 router = room_router("chat", prefix="/api/v2/agents/{agent_id}/chat")
 PathId = Annotated[Id, Path(description="The agent's id.")]
@@ -28,22 +38,49 @@ EXAMPLE = (
     'id: 2\nevent: answer\ndata: {"event":"answer","data":"O prazo \\u00e9 de 6 dias",'
     '"conversation_id":"…","message_id":"…","run_id":"…"}\n\n'
 )
+STREAM = {
+    "description": "`progress`, `source`, `answer`, `metadata`; `done` or `error`.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+}
 REFUSALS = problems(
     AgentNotFound,
     ConversationNotFound,
     AgentInactive,
     UnknownModel,
     ProviderNotConfigured,
+    IdempotencyKeyReused,
     ServerStopping,
 )
 
 
+def engine_of(request: Request) -> RunEngine:
+    """The engine of this process."""
+    return cast("RunEngine", request.app.state.features["chat"])
+
+
 async def _chat(ports: OpenPorts, caller: Chatter, request: Request) -> ChatService:
-    engine = cast("RunEngine", request.app.state.features["chat"])
-    return ChatService(ports, caller, engine)
+    return ChatService(ports, caller, engine_of(request))
+
+
+async def _runs(ports: OpenPorts, caller: Chatter, request: Request) -> RunService:
+    return RunService(ports, caller, engine_of(request))
+
+
+async def _request(
+    agent_id: PathId, body: ChatCreate, request: Request, key: IdempotencyKey
+) -> ChatRequest:
+    return ChatRequest(
+        agent_id=AgentId(agent_id),
+        body=body,
+        route=request.url.path,
+        key=key,
+        request_id=request.state.request_id,
+    )
 
 
 Chat = Annotated[ChatService, Depends(_chat)]
+Runs = Annotated[RunService, Depends(_runs)]
+Asked = Annotated[ChatRequest, Depends(_request)]
 
 
 @router.post(
@@ -51,25 +88,20 @@ Chat = Annotated[ChatService, Depends(_chat)]
     status_code=200,
     summary="Chat, streamed",
     response_class=FrameStream,
-    responses={
-        200: {
-            "description": "`progress`, `source`, `answer`, `metadata`; `done` or `error`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
-        },
-        **REFUSALS,
-    },
+    responses={200: STREAM, **REFUSALS},
 )
-async def stream_chat(
-    agent_id: PathId, body: ChatCreate, chat: Chat, request: Request
-) -> FrameStream:
+async def stream_chat(asked: Asked, chat: Chat) -> FrameStream:
     """The answer as server-sent events, each one line of JSON: `{event, data, …ids}`.
 
     The first event, `progress` with `started`, comes at once; the last is `done` or `error`, and
-    there is exactly one of them. The answer is the `answer` events' texts in a row. It goes on and
-    is kept in the conversation if the connection is lost.
+    there is exactly one of them. The answer is the `answer` events' texts in a row. It goes on if
+    the connection is lost: `GET …/runs/{run_id}/stream` with `Last-Event-ID` gives the rest, and
+    the same request with the same `Idempotency-Key` joins the answer from its beginning.
     """
-    run = await chat.start(AgentId(agent_id), body, request_id=request.state.request_id)
-    return FrameStream(run.buffer.follow())
+    started = await chat.start(asked)
+    if isinstance(started, Joined):
+        return FrameStream(chat.follow(started.run), headers=REPLAYED)
+    return FrameStream(started.buffer.follow())
 
 
 @router.post(
@@ -78,11 +110,33 @@ async def stream_chat(
     responses={**REFUSALS, **problems(RunTooLong, ProviderFailed)},
 )
 async def complete_chat(
-    agent_id: PathId, body: ChatCreate, chat: Chat, request: Request
+    asked: Asked, chat: Chat, runs: Runs, request: Request, response: Response
 ) -> ChatAnswer:
     """The same as the stream, in one JSON when it is whole."""
-    run = await chat.start(AgentId(agent_id), body, request_id=request.state.request_id)
-    return await whole_answer(run)
+    started = await chat.start(asked)
+    if isinstance(started, Joined):
+        response.headers.update(REPLAYED)
+        if not await read_to_the_end(chat.follow(started.run), request):
+            raise ClientLeft
+        return await runs.answer(started.run)
+    if not await read_to_the_end(started.buffer.follow(), request):
+        raise ClientLeft
+    return _whole(started)
+
+
+def _whole(run: Run) -> ChatAnswer:
+    if run.problem is not None:
+        raise run.problem
+    return ChatAnswer(
+        answer=run.text,
+        conversation_id=run.ids.conversation_id,
+        message_id=run.ids.message_id,
+        run_id=run.ids.run_id,
+        sources=run.sources,
+        tool_calls=[],
+        metadata=run.metadata,
+        finish_reason=run.finish_reason,
+    )
 
 
 FEATURE = Feature("chat", router, open_runs)

@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.schemas import Body, Id, Json, Resource, Text, example
+from app.core.schemas import Body, Id, Json, Resource, Text, Timestamp, example
+from app.features.chat.records import RunError, RunStatus
 
+OnDisconnect = Literal["continue", "cancel"]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=200_000), Text]
 MAX_MESSAGES = 100
 MAX_CHARS = 200_000
@@ -41,6 +43,10 @@ class ChatCreate(Body):
         description="What you know of the visitor. Data to the model, never instructions.",
         examples=[{"user_info": {"name": "Ana", "email": "ana@exemplo.com.br"}}],
     )
+    on_disconnect: OnDisconnect = Field(
+        default="continue",
+        description="With `cancel` the answer is stopped 30 s after its last listener has left.",
+    )
     temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=200_000)] | None = None
     model_id: Annotated[str, StringConstraints(min_length=1, max_length=200), Text] | None = None
@@ -66,6 +72,21 @@ class ChatCreate(Body):
         """Whether the caller changes what the agent is told to be."""
         has_system = any(message.role == "system" for message in self.messages)
         return has_system or self.system_prompt_override is not None
+
+
+class RunState(Resource):
+    """One answer under way or done; `last_event_id` is the number of its newest stored event."""
+
+    id: Id
+    agent_id: Id
+    agent_version: int
+    conversation_id: Id
+    message_id: Id
+    status: RunStatus
+    last_event_id: int
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    error: RunError | None
 
 
 class ChatAnswer(Resource):

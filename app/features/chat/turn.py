@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from app.features.agents.schemas import Agent
-from app.features.chat.events import Answer, Progress, Source, TurnEvent, Written
-from app.features.chat.prompt import fitting, passages, system_message
+from app.features.chat.events import Answer, Asked, Counted, Progress, Source, TurnEvent, Written
+from app.features.chat.prompt import estimated_tokens, fitting, passages, system_message
+from app.features.chat.schemas import OnDisconnect
 from app.features.knowledge.errors import KnowledgeBaseNotFound
 from app.features.knowledge.service import KnowledgeService
 from app.ports.llm import (
@@ -35,6 +36,7 @@ class TurnPlan:
     context_data: dict[str, Any] | None
     temperature: float
     max_tokens: int
+    on_disconnect: OnDisconnect
 
 
 async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[TurnEvent]:
@@ -50,8 +52,9 @@ async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[Tu
         for source in sources:
             yield source
     yield Progress("generating", 30)
-    async for event in _write(_request(plan, sources), plan.model):
-        yield event
+    async with aclosing(_write(_request(plan, sources), plan.model)) as written:
+        async for event in written:
+            yield event
 
 
 async def _look_up(plan: TurnPlan, knowledge: KnowledgeService) -> list[Source]:
@@ -98,26 +101,19 @@ def _request(plan: TurnPlan, sources: list[Source]) -> ChatRequest:
 
 
 async def _write(request: ChatRequest, model: ResolvedModel) -> AsyncGenerator[TurnEvent]:
-    usage = Usage(0, 0)
     finish_reason: str | None = None
+    yield Asked(sum(estimated_tokens(message) for message in request.messages))
     async with aclosing(model.provider.stream(request)) as stream:
         async for event in stream:
             match event:
                 case TextDelta(text):
                     yield Answer(text)
                 case Usage():
-                    usage = event
+                    yield Counted(event)
                 case Finished(reason):
                     finish_reason = reason
                 case _:
                     assert_never(event)
     if finish_reason is None:
         raise ProviderDisconnected("The answer ended without its end mark.")
-    yield Written(
-        finish_reason,
-        {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-        },
-    )
+    yield Written(finish_reason)
