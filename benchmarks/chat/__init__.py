@@ -1,0 +1,1 @@
+"""Parts of the chat benchmark: an upstream, bare relays, a driver, readings of /proc."""
