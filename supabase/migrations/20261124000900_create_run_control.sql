@@ -43,10 +43,15 @@ begin
   values (p_org, p_key, p_fingerprint, p_run_id)
   on conflict (organization_id, key) do update
      set fingerprint = excluded.fingerprint, run_id = excluded.run_id, created_at = now()
-   where k.created_at < now() - interval '24 hours'
-      or not exists (select from agentes.runs r where r.id = k.run_id);
-  select * into v_kept from agentes.idempotency_keys where organization_id = p_org and key = p_key;
-  if v_kept.run_id = p_run_id then
+   where k.created_at < now() - interval '24 hours';
+  select * into v_kept from agentes.idempotency_keys
+   where organization_id = p_org and key = p_key for update;
+  -- In a statement of its own: the one above could not see a run that was committed meanwhile.
+  if v_kept.run_id <> p_run_id and not exists (select from agentes.runs r where r.id = v_kept.run_id) then
+    update agentes.idempotency_keys set fingerprint = p_fingerprint, run_id = p_run_id, created_at = now()
+     where organization_id = p_org and key = p_key;
+    return null;
+  elsif v_kept.run_id = p_run_id then
     return null;
   elsif v_kept.fingerprint <> p_fingerprint then
     return jsonb_build_object('outcome', 'key_reused');

@@ -169,6 +169,15 @@ async def test_a_key_of_a_different_request_is_refused(settings, path, body):
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_the_key_of_a_deleted_conversation_is_free(settings):
+    async with over(settings, slowly) as stage:
+        first = await stage.frames(key="k-5")
+        conversation = data_of(first[0])["conversation_id"]
+        await stage.client.delete(f"/api/v2/conversations/{conversation}")
+        assert name_of((await stage.frames(key="k-5"))[-1]) == "done"
+        assert len(stage.server.requests) == 2
+
+
 async def test_a_refused_request_leaves_its_key_free(settings):
     async with over(settings, slowly) as stage:
         headers = {"Idempotency-Key": "k-4"}
