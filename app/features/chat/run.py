@@ -9,7 +9,7 @@ import structlog
 
 from app.core.clock import elapsed_ms
 from app.core.errors import Problem
-from app.core.sse import pieces
+from app.core.sse import frame, pieces
 from app.features.chat.errors import AnswerNotKept, RunInterrupted, RunTooLong
 from app.features.chat.events import Answer, Progress, Source, TurnEvent, Written
 from app.features.chat.repository import RunEnd, RunIds, RunRepository
@@ -113,7 +113,8 @@ class Run:
             "message_id": ids.message_id,
             "run_id": ids.run_id,
         }
-        self.buffer.append(event, envelope)
+        event_id = self.buffer.last_event_id + 1
+        self.buffer.append(event_id, frame(event_id=event_id, event=event, data=envelope))
 
     async def _flush_now_and_then(self) -> None:
         now_s = self._ports.clock.monotonic_s()
