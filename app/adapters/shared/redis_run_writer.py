@@ -22,7 +22,7 @@ REFRESH_EVERY_S = 5.0
 KEPT_WHILE_WRITTEN_S = 1200
 KEPT_AFTER_CLOSE_S = 900
 # One pipeline holds no more than Redis takes well within the time of a command.
-FRAMES_OF_A_RUN = 100
+FRAMES_OF_A_RUN = 250
 FRAMES_AT_ONCE = 1000
 MAX_TERMINATIONS = 10_000
 
