@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import httpx2
 
+from app.core.settings import child_environment
 from benchmarks.chat.driver import Readings, Target, load
 from benchmarks.chat.processes import use
 
@@ -34,6 +34,7 @@ SATURATING = 250
 
 
 def free_port() -> int:
+    """A port that nobody has at the moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -44,7 +45,7 @@ def started(*command: str, **variables: str) -> Iterator["subprocess.Popen[bytes
     """A child process, ended with SIGTERM."""
     process = subprocess.Popen(
         [sys.executable, *command],
-        env={**os.environ, **variables},
+        env=child_environment(**variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -56,6 +57,7 @@ def started(*command: str, **variables: str) -> Iterator["subprocess.Popen[bytes
 
 
 async def until_open(port: int, path: str = "/docs") -> None:
+    """Wait until the server answers."""
     async with httpx2.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
         while True:
             try:
@@ -76,26 +78,39 @@ class Server:
 
 
 def at(values: list[float], share: float) -> float:
+    """The value below which that share of them lies."""
     return (
         sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
     )
 
 
+def shares(values: list[float], digits: int = 1) -> str:
+    """The median and the 99th percentile."""
+    return f"{at(values, 0.5):.{digits}f} / {at(values, 0.99):.{digits}f}"
+
+
 def row(
     server: Server, at_once: int, readings: Readings, took_s: float, cpu_s: float, db_s: float
 ) -> str:
+    """One line of the table."""
     count = max(len(readings.total), 1)
-    overhead = [total - UPSTREAM_MS for total in readings.total]
-    ratio = statistics.median(readings.total) / UPSTREAM_MS if readings.total else float("nan")
-    return (
-        f"| {server.name} | {at_once} | {len(readings.total) / took_s:.0f} | {cpu_s / count * 1000:.1f}"
-        f" | {db_s / count * 1000:.1f} | {at(readings.first_event, 0.5):.1f} / {at(readings.first_event, 0.99):.1f}"
-        f" | {at(overhead, 0.5):.1f} / {at(overhead, 0.99):.1f} | {ratio:.3f}"
-        f" | {at(readings.token, 0.5):.2f} / {at(readings.token, 0.99):.1f} | {readings.failed} |"
-    )
+    cells = [
+        server.name,
+        str(at_once),
+        f"{len(readings.total) / took_s:.0f}",
+        f"{cpu_s / count * 1000:.1f}",
+        f"{db_s / count * 1000:.1f}",
+        shares(readings.first_event),
+        shares([total - UPSTREAM_MS for total in readings.total]),
+        f"{at(readings.total, 0.5) / UPSTREAM_MS:.3f}",
+        shares(readings.token, 2),
+        str(readings.failed),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 async def measure(server: Server, at_once: int, seconds: float) -> None:
+    """Print one line."""
     before = use(server.pid)
     readings, took_s = await load(server.target, at_once=at_once, seconds=seconds)
     after = use(server.pid)
@@ -122,11 +137,13 @@ async def prepare(port: int, folder: Path) -> Target:
 
 
 def relay_target(port: int, path: str) -> Target:
+    """The request that a relay takes."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": "Qual é o prazo?"}]}
     return Target(port, path, json.dumps(body).encode(), tokens=TOKENS)
 
 
 async def main(seconds: float) -> None:
+    """Start everything, measure, print."""
     upstream_port, relay_port, port = free_port(), free_port(), free_port()
     upstream = f"http://127.0.0.1:{upstream_port}/v1"
     serve = ("-m", "app.command_line", "serve")
@@ -148,7 +165,7 @@ async def main(seconds: float) -> None:
         relay = ("-m", "uvicorn", "benchmarks.chat.bare_relay:app", "--port", str(relay_port))
         with (
             started("-m", "benchmarks.chat.upstream", "--port", str(upstream_port)),
-            started(*relay, "--no-access-log", UPSTREAM=upstream) as bare,
+            started(*relay, "--no-access-log", BENCHMARK_UPSTREAM=upstream) as bare,
             started(*serve, **variables) as process,
         ):
             await until_open(relay_port)

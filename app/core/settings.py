@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,7 +12,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 # Later versions serve these; taking them in silence would put data where nobody expects it.
 NOT_SERVED_YET = {
     "SUPABASE_URL": "Set DATABASE_URL to Supabase's connection string instead.",
-    "REDIS_URL": "Run one process; it keeps shared state in memory.",
     "CLERK_ISSUER": "Requests are made with the API key of the organization `local`.",
     "CLERK_PUBLISHABLE_KEY": "Requests are made with the API key of the organization `local`.",
 }
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     public_url: str = "http://127.0.0.1:8000"
     database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
     default_model_id: str = "local"
     encryption_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -70,6 +71,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         return url
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not _is_redis(url.get_secret_value()):
+            raise ValueError("must be like redis://host:6379/0, rediss://… or unix:///path")
+        return url
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, level: object) -> object:
@@ -79,6 +87,16 @@ class Settings(BaseSettings):
         """The value of `<PROVIDER>_API_KEY` or `<PROVIDER>_BASE_URL`; None where it is unset."""
         secret = self.provider_variables.get(name)
         return secret.get_secret_value() if secret else None
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port is what refuses one that is no number.
+        where = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in ("redis", "rediss", "unix") and bool(where)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -10,9 +10,11 @@ from app.core.settings import Settings
 from app.ports.bus import Bus
 from app.ports.cache import Cache
 from app.ports.files import Files
+from app.ports.limiter import Limiter
 from app.ports.llm import Models
 from app.ports.parser import Parser
 from app.ports.run_buffers import RunBuffers
+from app.ports.shared import SharedState
 from app.ports.store import Database
 
 
@@ -27,8 +29,22 @@ class Ports:
     files: Files
     models: Models
     parsers: Mapping[str, Parser]
-    run_buffers: RunBuffers
-    cache: Cache
-    bus: Bus
+    shared: SharedState
     draining: asyncio.Event
     """Set when the process has been told to stop: nothing new begins, what runs is ended."""
+
+    @property
+    def cache(self) -> Cache:
+        return self.shared.cache
+
+    @property
+    def limiter(self) -> Limiter:
+        return self.shared.limiter
+
+    @property
+    def bus(self) -> Bus:
+        return self.shared.bus
+
+    @property
+    def run_buffers(self) -> RunBuffers:
+        return self.shared.run_buffers

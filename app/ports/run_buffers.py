@@ -1,80 +1,99 @@
-"""What a run has streamed so far, numbered, for any number of viewers in any process."""
+"""What runs have streamed so far, numbered, for any number of viewers at any process."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from app.core.ids import RunId
 
-# The number of the last event of a run that somebody other than its owner has ended: a client that
-# had read further than was kept elsewhere still sees it. SQL knows it too (process_beat_v2).
+# The id of the terminal event of a run that somebody other than its owner has closed: above every
+# id that the owner can have shown, so that a client that had read further still sees it.
 RESERVED_TERMINAL_ID = 2_000_000_000
+# Ended runs are followed in the database; these frames are for viewers who are still reading.
+KEEP_AFTER_END_S = 2.0
 
 
 class RunBuffer(Protocol):
-    """The frames of one run at its owner. Only the run appends; viewers follow."""
+    """The frames of one run at its owner. Appending never waits for a network."""
 
     @property
     def last_event_id(self) -> int:
-        """The number of the newest frame; 0 before the first."""
+        """The id of the newest frame; 0 before the first."""
         ...
 
     @property
     def is_closed(self) -> bool:
-        """Whether the last event has been appended."""
+        """Whether the last frame has been appended."""
+        ...
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether others have closed the run: they see nothing of what is appended any more."""
         ...
 
     @property
     def listeners(self) -> int:
-        """How many viewers of this process follow now."""
+        """Viewers of this process who are following now."""
         ...
 
     def append(self, event_id: int, frame: bytes) -> None:
-        """Add one frame: number 1, then 2 …; only the last may be `RESERVED_TERMINAL_ID`."""
+        """Add the next frame: ids are 1, 2, 3 …; only the last may be RESERVED_TERMINAL_ID.
+
+        Raises:
+            ValueError: another id comes next.
+            RuntimeError: the buffer is closed.
+        """
         ...
 
     def close(self) -> None:
-        """The last event has been appended."""
+        """The last frame has been appended."""
+        ...
+
+    def follow(self, *, after: int = 0) -> AsyncGenerator[bytes]:
+        """Frames with an id above `after` as they come, until the buffer is closed."""
         ...
 
     def frames(self) -> list[bytes]:
         """All frames so far."""
         ...
 
-    def follow(self, *, after: int = 0) -> AsyncGenerator[bytes]:
-        """Frames with a greater number as they come, until the buffer is closed."""
-        ...
-
 
 class RunBuffers(Protocol):
-    """The buffers of the runs that are under way, here and elsewhere."""
+    """The buffers of the runs that are under way or ended a short while ago."""
 
     def open(self, run_id: RunId) -> RunBuffer:
-        """A new buffer, of which this process is the owner."""
+        """A new buffer, owned by this process."""
         ...
 
     def find(self, run_id: RunId) -> RunBuffer | None:
-        """The buffer of a run of this process, or None once it has been given up."""
+        """The buffer of a run that this process owns, or None once it has been given up."""
         ...
 
     def follow_elsewhere(self, run_id: RunId, *, after: int) -> AsyncGenerator[bytes | None]:
-        """What another process has written with a greater number, as far as it can be reached.
+        """What another process writes: frames with an id above `after` as they come.
 
-        None comes about every two seconds of silence, for the caller to look whether the run still
-        lives. Ends when its owner has closed it, at once where nothing can be reached.
+        None comes about every 2 s of silence, so that the caller can look whether the run still
+        lives. It ends when the owner, or `terminate`, has closed the run, and also when frames
+        were lost on the way: it never skips. After the end without a terminal frame, the database
+        knows. While it is open, the owner sees that it is watched.
         """
         ...
 
+    async def has_elsewhere(self, run_id: RunId) -> bool:
+        """Whether frames that another process wrote can be followed now."""
+        ...
+
     async def is_watched_elsewhere(self, run_id: RunId) -> bool:
-        """Whether a viewer of another process has been following in the last ten seconds or so."""
+        """Whether another process had a viewer in the last 10 s; True where nobody can know."""
         ...
 
     async def terminate(self, run_id: RunId, frame: bytes) -> None:
-        """Close a run whose owner is gone with this last frame, `RESERVED_TERMINAL_ID`.
+        """Close a run whose owner is gone, with its terminal frame under RESERVED_TERMINAL_ID.
 
-        What a frozen owner writes afterwards reaches no viewer of another process.
+        Call it once the database has decided. What the owner writes later is refused. A run that
+        its owner has closed stays as it is. In an outage it is made up for.
         """
         ...
 
     def give_up_old(self) -> None:
-        """Drop the buffers of runs that ended a short while ago; the database has their frames."""
+        """Drop buffers of this process that were closed more than KEEP_AFTER_END_S ago."""
         ...

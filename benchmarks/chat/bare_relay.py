@@ -1,10 +1,10 @@
 """What stands between a model and a client at the least: FastAPI, the openai SDK, nothing stored.
 
-`/plain` writes a plain stream, `/sse` goes through sse-starlette. UPSTREAM names the model's server.
+`/plain` writes a plain stream, `/sse` goes through sse-starlette. BENCHMARK_UPSTREAM names the
+model's server.
 """
 
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,10 +15,14 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
+from app.core.settings import child_environment
+
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with AsyncOpenAI(base_url=os.environ["UPSTREAM"], api_key="sk-none") as client:
+    async with AsyncOpenAI(
+        base_url=child_environment()["BENCHMARK_UPSTREAM"], api_key="sk-none"
+    ) as client:
         app.state.client = client
         yield
 

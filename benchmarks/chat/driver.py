@@ -33,7 +33,8 @@ class Target:
     def request(self) -> bytes:
         head = (
             f"POST {self.path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(self.body)}\r\n{self.headers}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(self.body)}\r\n"
+            f"{self.headers}\r\n"
         )
         return head.encode() + self.body
 

@@ -1,7 +1,6 @@
 """Runs: resumed from every event, joined by a key, cancelled for real, stopped when abandoned."""
 
 import asyncio
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,15 +12,20 @@ from app.core.ids import RunId, new_id
 from app.features.chat.abandonment import cancel_when_abandoned
 from app.features.chat.records import RunIds
 from tests.support.completions_server import STREAM_HEAD, USAGE, delta
-from tests.support.run_streams import WORDS, Endless, FrameReader, name_of, number_of, over, slowly
+from tests.support.run_streams import (
+    WORDS,
+    Endless,
+    FrameReader,
+    data_of,
+    name_of,
+    number_of,
+    over,
+    slowly,
+)
 from tests.support.stories import asking
 
 pytestmark = pytest.mark.anyio
 ID_FIELDS = ("organization_id", "run_id", "agent_id", "conversation_id", "message_id")
-
-
-def data_of(frame: bytes):
-    return json.loads(frame.split(b"\ndata: ")[1])
 
 
 def run_of(frames: list[bytes]) -> str:

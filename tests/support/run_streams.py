@@ -1,6 +1,7 @@
 """Runs over a scripted model: started, cut, resumed; frames read as they came over the wire."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,6 +126,11 @@ class FrameReader:
             self._ready += [frame for frame in whole if not frame.startswith(b":")]
         taken, self._ready = self._ready[:count], self._ready[len(self._ready[:count]) :]
         return taken
+
+
+def data_of(frame: bytes) -> dict[str, Any]:
+    """The whole envelope."""
+    return json.loads(frame.split(b"\ndata: ")[1])
 
 
 def number_of(frame: bytes) -> int:

@@ -54,7 +54,7 @@ class Viewing:
     async def _while_it_runs(self, run: StoredRun, after: int) -> AsyncGenerator[bytes]:
         """What can be read of the process that writes it, until the database knows its end."""
         seen = after
-        while run.status == "running":
+        while run.status == "running" or await self._was_left(run):
             reading = self._ports.run_buffers.follow_elsewhere(run.id, after=seen)
             async with aclosing(reading) as frames:
                 async for frame in frames:
@@ -67,6 +67,11 @@ class Viewing:
                 return
             # Its owner is gone or cannot be reached from here; somebody will end it.
             await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _was_left(self, run: StoredRun) -> bool:
+        """Whether its owner is gone and what it had written can still be read."""
+        is_left = run.last_event_id == RESERVED_TERMINAL_ID
+        return is_left and await self._ports.run_buffers.has_elsewhere(run.id)
 
     async def _ended(self, run: StoredRun) -> AnsweredRun:
         while True:

@@ -1,14 +1,16 @@
 """What the service is, whether it lives, whether it is ready."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Literal
 
 from fastapi import APIRouter, Response
 
 from app import __version__
-from app.core.clock import elapsed_ms
+from app.core.clock import Clock, elapsed_ms
 from app.core.errors import Problem
 from app.core.schemas import Resource
+from app.ports.store import Database
 from app.web.deps import OpenPorts
 from app.web.routing import Feature
 
@@ -40,7 +42,7 @@ class Check(Resource):
 class Ready(Resource):
     """Whether requests can be served now."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Check]
 
 
@@ -67,17 +69,36 @@ async def live() -> Live:
     "/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}}
 )
 async def ready(response: Response, ports: OpenPorts) -> Ready:
-    """200 when requests can be served; 503 while the database is down or we are stopping."""
-    started_s = ports.clock.monotonic_s()
-    try:
-        async with asyncio.timeout(PING_TIMEOUT_S):
-            await ports.database.ping()
-        database = Check(status="ok", latency_ms=elapsed_ms(ports.clock, started_s))
-    except (Problem, TimeoutError):
-        database = Check(status="down", latency_ms=elapsed_ms(ports.clock, started_s))
+    """200 when requests can be served; 503 while the database is down or we are stopping.
+
+    `degraded` is 200 as well: in an outage of Redis each process goes on by itself.
+    """
+    database, shared = await asyncio.gather(
+        _check(ports.clock, _answers(ports.database)),
+        _check(ports.clock, ports.shared.is_shared_now()),
+    )
     is_ready = database.status == "ok" and not ports.draining.is_set()
     response.status_code = 200 if is_ready else 503
-    return Ready(status="ok" if is_ready else "unavailable", checks={"database": database})
+    degraded = "ok" if shared.status == "ok" else "degraded"
+    return Ready(
+        status=degraded if is_ready else "unavailable",
+        checks={"database": database, "shared_state": shared},
+    )
+
+
+async def _answers(database: Database) -> bool:
+    await database.ping()
+    return True
+
+
+async def _check(clock: Clock, answers: Awaitable[bool]) -> Check:
+    started_s = clock.monotonic_s()
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S):
+            is_ok = await answers
+    except (Problem, TimeoutError):
+        is_ok = False
+    return Check(status="ok" if is_ok else "down", latency_ms=elapsed_ms(clock, started_s))
 
 
 FEATURE = Feature("health", router)

@@ -4,25 +4,30 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from app.core.clock import Clock
 from app.core.ids import OrganizationId
 from app.features.identity.keys import ApiKey, new_key, read_key
-from app.features.identity.repository import IdentityRepository
+from app.features.identity.repository import IdentityRepository, StoredKey
 from app.ports import Ports
+from app.ports.cache import Cache
 from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 
 LOCAL = "local"
+# A revoked key is dead everywhere within this time.
+CACHE_S = 5.0
 log = structlog.get_logger(__name__)
 
 
 class IdentityService:
     """Checks credentials."""
 
-    def __init__(self, repository: IdentityRepository, clock: Clock) -> None:
+    def __init__(self, repository: IdentityRepository, cache: Cache, clock: Clock) -> None:
         self._repository = repository
+        self._cache = cache
         self._clock = clock
 
     async def authenticate(self, credential: str) -> Caller:
@@ -32,7 +37,7 @@ class IdentityService:
             InvalidCredential: malformed, unknown, expired or revoked.
         """
         key = read_key(credential)
-        stored = await self._repository.find_key(key.public_id) if key else None
+        stored = await self._find(key.public_id) if key else None
         if key is None or stored is None or not key.matches(stored.secret_sha256):
             raise _refused()
         expired = stored.expires_at is not None and stored.expires_at <= self._clock.now()
@@ -41,6 +46,14 @@ class IdentityService:
         return Caller(
             OrganizationId(stored.organization_id), f"api_key:{stored.id}", frozenset(stored.scopes)
         )
+
+    async def _find(self, public_id: str) -> StoredKey | None:
+        async def load() -> Any:
+            found = await self._repository.find_key(public_id)
+            return None if found is None else found.model_dump(mode="json")
+
+        row = await self._cache.fetch(f"api_key:{public_id}", load, ttl_s=CACHE_S)
+        return None if row is None else StoredKey.model_validate(row)
 
 
 def _refused() -> InvalidCredential:
@@ -65,7 +78,7 @@ async def open_local_organization(ports: Ports) -> IdentityService:
         # Once, on standard output and not in the log: logs are collected and kept.
         sys.stdout.write(f"API key of the organization {LOCAL} (kept in {path}): {key.text}\n")
         sys.stdout.flush()
-    return IdentityService(repository, ports.clock)
+    return IdentityService(repository, ports.cache, ports.clock)
 
 
 def _kept_key(path: Path) -> ApiKey | None:

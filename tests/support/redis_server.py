@@ -1,0 +1,104 @@
+"""A real redis-server on a port of its own, with the faults that a process can have."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.core.settings import child_environment
+from tests.support.service import free_port
+
+REFUSING = ("OOM", "READONLY", "NOAUTH")
+
+
+def redis_binary() -> str:
+    """The server's program; tests are passed over where it is missing, but never in CI."""
+    found = shutil.which("redis-server")
+    if found is None and child_environment().get("CI"):
+        pytest.fail("redis-server is missing: apt-get install redis-server", pytrace=False)
+    if found is None:
+        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+    return found
+
+
+class RedisServer:
+    """One server; what it holds is lost when it ends."""
+
+    def __init__(self, binary: str, port: int, folder: Path) -> None:
+        self._binary, self._port, self._folder = binary, port, folder
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"redis://127.0.0.1:{port}/0"
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *(self._binary, "--port", str(self._port), "--bind", "127.0.0.1"),
+            *("--save", "", "--appendonly", "no", "--dir", str(self._folder)),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(10):
+            while True:
+                with suppress(RedisError):
+                    await self.do("PING")
+                    return
+                assert self._process.returncode is None, "redis-server did not start"
+                await asyncio.sleep(0.01)
+
+    async def do(self, *command: str | int | bytes):
+        """One command over a connection of its own."""
+        async with Redis(port=self._port, protocol=2) as redis:
+            return await redis.execute_command(*command)
+
+    async def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    def freeze(self) -> None:
+        """Connections stay and are accepted, but nothing is answered any more."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    async def refuse(self, how: str) -> None:
+        """Answer commands, or those that write, with this error from now on."""
+        match how:
+            case "OOM":
+                await self.do("CONFIG", "SET", "maxmemory", "1")
+            case "READONLY":
+                await self.do("REPLICAOF", "127.0.0.1", "1")
+            case "NOAUTH":
+                await self.do("CONFIG", "SET", "requirepass", "secret")
+                async with Redis(port=self._port, password="secret", protocol=2) as redis:
+                    for kind in ("normal", "pubsub"):
+                        await redis.execute_command("CLIENT", "KILL", "TYPE", kind)
+
+    async def accept(self, how: str) -> None:
+        """Take the refusal back."""
+        match how:
+            case "OOM":
+                await self.do("CONFIG", "SET", "maxmemory", "0")
+            case "READONLY":
+                await self.do("REPLICAOF", "NO", "ONE")
+            case "NOAUTH":
+                async with Redis(port=self._port, password="secret", protocol=2) as redis:
+                    await redis.execute_command("CONFIG", "SET", "requirepass", "")
+
+
+@asynccontextmanager
+async def running_redis() -> AsyncIterator[RedisServer]:
+    """A fresh server, killed at the end in whatever state it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(redis_binary(), free_port(), Path(folder))
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.kill()
