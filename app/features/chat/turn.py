@@ -9,7 +9,6 @@ from app.features.agents.schemas import Agent
 from app.features.chat.events import Answer, Asked, Counted, Progress, Source, TurnEvent, Written
 from app.features.chat.prompt import estimated_tokens, fitting, passages, system_message
 from app.features.chat.schemas import OnDisconnect
-from app.features.knowledge.errors import KnowledgeBaseNotFound
 from app.features.knowledge.service import KnowledgeService
 from app.ports.llm import (
     ChatRequest,
@@ -59,16 +58,14 @@ async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[Tu
 
 async def _look_up(plan: TurnPlan, knowledge: KnowledgeService) -> list[Source]:
     wanted = plan.agent.retrieval
-    try:
-        found = await knowledge.search(
-            plan.question[:SEARCH_CHARS],
-            base_ids=plan.agent.knowledge_base_ids,
-            top_k=wanted.top_k,
-            threshold=wanted.threshold,
-            mode=wanted.mode,
-        )
-    except KnowledgeBaseNotFound:
-        return []  # deleted since the agent was read a moment ago
+    found = await knowledge.search(
+        plan.question[:SEARCH_CHARS],
+        base_ids=plan.agent.knowledge_base_ids,
+        top_k=wanted.top_k,
+        threshold=wanted.threshold,
+        mode=wanted.mode,
+        must_exist=False,
+    )
     return [Source(index, hit) for index, hit in enumerate(found.data, 1)]
 
 

@@ -138,8 +138,11 @@ class KnowledgeService:
         threshold: float,
         mode: Mode = "hybrid",
         filters: dict[str, Any] | None = None,
+        must_exist: bool = True,
     ) -> SearchResult:
         """The passages that answer best; without an embedder `hybrid` is served as `lexical`.
+
+        Without `must_exist` a base that is gone holds nothing, and a look-up is saved.
 
         Raises:
             KnowledgeBaseNotFound: one of the bases does not exist in this organization.
@@ -149,7 +152,7 @@ class KnowledgeService:
             raise EmbedderNotConfigured("Search with mode `lexical` or `hybrid`.")
         started_s = self._ports.clock.monotonic_s()
         wanted = list(dict.fromkeys(base_ids))
-        if len(await self._repository.find_bases(wanted)) != len(wanted):
+        if must_exist and len(await self._repository.find_bases(wanted)) != len(wanted):
             raise KnowledgeBaseNotFound
         hits, total = await self._repository.search(
             query, base_ids=wanted, limit=top_k, threshold=threshold, filters=filters or {}
