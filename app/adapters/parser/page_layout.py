@@ -81,7 +81,8 @@ def _without_running_titles(pages: Sequence[Sequence[Line]]) -> list[list[Line]]
                 rest.pop(at)
         return rest
 
-    return [body(page) for page in pages]
+    kept = [body(page) for page in pages]
+    return kept if any(kept) else [list(page) for page in pages]
 
 
 def _title(page: Sequence[Line], at: int) -> str:
@@ -158,11 +159,12 @@ def _block(paragraph: Sequence[Line], levels: dict[tuple[float, bool], int]) -> 
     text = _BROKEN_WORD.sub("", _ENCLITIC.sub("-", text)).replace(HYPHEN, "-")
     first = replace(paragraph[0], text=text)
     item = _ITEM.match(text)
+    level = levels.get((first.size, first.is_bold))
+    is_short = len(text) <= MAX_HEADING_CHARS and not text.endswith((".", ";", ","))
+    if level and is_short and (not item or item[1]):  # headings are numbered, not dotted
+        return _Block(f"{'#' * level} {text}", "heading")
     if item:
         return _Block(f"{item[1] or '-'} {text[item.end() :]}", "item")
-    level = levels.get((first.size, first.is_bold))
-    if level and len(text) <= MAX_HEADING_CHARS and not text.endswith((".", ";", ",")):
-        return _Block(f"{'#' * level} {text}", "heading")
     return _Block(text, "paragraph")
 
 

@@ -1,6 +1,5 @@
 """PDF: the text layer with its pages; pictures of text are not recognised."""
 
-import ctypes
 from typing import TYPE_CHECKING
 
 from app.adapters.parser.page_layout import Line, flowing
@@ -97,7 +96,7 @@ def _line(text: str, text_page: "PdfTextPage", first: int, last: int) -> Line:
 
     left, bottom, _, top = text_page.get_charbox(first, loose=True)
     _, last_bottom, right, _ = text_page.get_charbox(last, loose=True)
-    weight = ctypes.c_int(raw.FPDFText_GetFontWeight(text_page, (first + last) // 2)).value
+    weights = [raw.FPDFText_GetFontWeight(text_page, place) for place in (first, last)]
     return Line(
         text=text,
         left=left,
@@ -105,7 +104,7 @@ def _line(text: str, text_page: "PdfTextPage", first: int, last: int) -> Line:
         bottom=bottom,
         last_bottom=last_bottom,
         size=round(top - bottom, 1),
-        is_bold=weight >= BOLD_WEIGHT,
+        is_bold=min(weights) >= BOLD_WEIGHT,
     )
 
 
