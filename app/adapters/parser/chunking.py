@@ -1,6 +1,7 @@
 """Texts into chunks along their structure, with sizes in tokens; no chunk crosses a page."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
@@ -11,6 +12,9 @@ LIBRARIES = ("semantic_text_splitter",)
 # times as fast as counting real tokens.
 CHARS_PER_TOKEN = 4
 MAX_CHUNKS = 100_000
+# The splitter's time grows with the square of what it is given at once: four megabytes in one take
+# fifty times as long as in portions of this size.
+PORTION_CHARS = 64_000
 MAX_HEADING_CHARS = 300
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(\S.*)$", re.MULTILINE)
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -25,10 +29,12 @@ def cut(parsed: ParsedText, sizes: Cut) -> Iterator[TextChunk]:
         DocumentTooComplex: there would be too many.
     """
     text = "".join(parsed.pages)
-    outline = _Outline(text if parsed.is_markdown else "")
+    headings = list(_headings(text)) if parsed.is_markdown else []
+    outline = _Outline(headings)
     page_starts = [0, *accumulate(map(len, parsed.pages))][: len(parsed.pages)]
+    pieces = _pieces(parsed, text, page_starts, [place for place, _, _ in headings], sizes)
     page = 0
-    for ordinal, (start, content) in enumerate(_pieces(parsed, text, page_starts, sizes)):
+    for ordinal, (start, content) in enumerate(pieces):
         if ordinal == MAX_CHUNKS:
             raise DocumentTooComplex(f"It would be cut into more than {MAX_CHUNKS} chunks.")
         while page + 1 < len(page_starts) and page_starts[page + 1] <= start:
@@ -45,16 +51,32 @@ def cut(parsed: ParsedText, sizes: Cut) -> Iterator[TextChunk]:
 
 
 def _pieces(
-    parsed: ParsedText, text: str, page_starts: list[int], sizes: Cut
+    parsed: ParsedText, text: str, page_starts: list[int], headings: list[int], sizes: Cut
 ) -> Iterator[tuple[int, str]]:
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
     kind = MarkdownSplitter if parsed.is_markdown else TextSplitter
     splitter = kind(sizes.size * CHARS_PER_TOKEN, overlap=sizes.overlap * CHARS_PER_TOKEN)
     borders = [0, *(_border(text, start) for start in page_starts[1:]), len(text)]
-    for start, end in pairwise(borders):
-        for offset, content in splitter.chunk_indices(text[start:end]):
-            yield start + offset, content
+    for section in pairwise(borders):
+        for start, end in _portions(text, *section, headings):
+            for offset, content in splitter.chunk_indices(text[start:end]):
+                yield start + offset, content
+
+
+def _portions(text: str, start: int, end: int, headings: list[int]) -> Iterator[tuple[int, int]]:
+    """A section in parts that end before a heading, a paragraph, a line or at least a word."""
+    while end - start > PORTION_CHARS:
+        least, most = start + PORTION_CHARS // 2, start + PORTION_CHARS
+        last = bisect_right(headings, most) - 1
+        border = headings[last] if last >= 0 else 0
+        for mark in ("\n\n", "\n", " "):
+            if border <= least:
+                border = text.rfind(mark, least, most) + 1
+        border = border if border > least else most
+        yield start, border
+        start = border
+    yield start, end
 
 
 def _border(text: str, page_start: int) -> int:
@@ -68,8 +90,8 @@ def _border(text: str, page_start: int) -> int:
 class _Outline:
     """The headings of a text, asked for places that only move forward."""
 
-    def __init__(self, text: str) -> None:
-        self._headings = _headings(text)
+    def __init__(self, headings: list[tuple[int, int, str]]) -> None:
+        self._headings = iter(headings)
         self._next = next(self._headings, None)
         self._path: list[tuple[int, str]] = []
 
