@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from app.core.background import kept_up
 from app.core.errors import Problem, ServiceUnavailable
 from app.core.ids import new_id
 from app.features.knowledge.indexing import ClaimedDocument, IndexingQueue, LeaseLost
@@ -133,7 +134,7 @@ class IndexingWorker:
 
     async def _give_up(self, document: ClaimedDocument, problem: Problem, *, retry: bool) -> None:
         log.info("document_failed", document_id=document.id, code=problem.code(), retry=retry)
-        with suppress(LeaseLost, ServiceUnavailable):
+        with suppress(LeaseLost, Problem):
             await self._queue.fail(document, problem, retry=retry)
 
 
@@ -145,7 +146,7 @@ def _failed() -> IndexingFailed:
 async def open_indexing(ports: Ports) -> FeatureContext:
     """A worker for as long as the service runs."""
     async with asyncio.TaskGroup() as tasks:
-        worker = tasks.create_task(IndexingWorker(ports).run())
+        worker = tasks.create_task(kept_up(IndexingWorker(ports).run))
         try:
             yield None
         finally:
