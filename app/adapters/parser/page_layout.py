@@ -114,10 +114,8 @@ def _page_text(lines: Sequence[Line], levels: dict[tuple[float, bool], int]) -> 
     usual = _usual_distance(lines)
     paragraphs: list[list[Line]] = []
     for place, line in enumerate(lines):
-        margin = max(
-            other.right for other in lines[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
-        )
-        if paragraphs and _continues(paragraphs[-1][-1], line, usual=usual, margin=margin):
+        around = lines[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
+        if paragraphs and _continues(paragraphs[-1][-1], line, around, usual=usual):
             paragraphs[-1].append(line)
         else:
             paragraphs.append([line])
@@ -133,7 +131,7 @@ def _usual_distance(lines: Sequence[Line]) -> float:
     return statistics.median_low(distances) if distances else 0.0
 
 
-def _continues(above: Line, line: Line, *, usual: float, margin: float) -> bool:
+def _continues(above: Line, line: Line, around: Sequence[Line], *, usual: float) -> bool:
     """Whether a line goes on with the paragraph of the line above it."""
     if abs(above.size - line.size) > 0.1 * line.size or above.is_bold != line.is_bold:
         return False
@@ -144,7 +142,10 @@ def _continues(above: Line, line: Line, *, usual: float, margin: float) -> bool:
         return line.text[:1].islower() and not _SENTENCE_END.search(above.text)
     if distance > usual * _PARAGRAPH_RATIO:
         return False
-    # Where the next word would have fitted, the line was ended on purpose.
+    # Where the next word would have fitted, the line was ended on purpose. Another column, beside
+    # this one, says nothing of how wide it is.
+    beside = (o.right for o in around if o.left < above.right and o.right > above.left)
+    margin = max(beside, default=above.right)
     a_char = (line.right - line.left) / max(len(line.text), 1)
     next_word = a_char * (len(line.text.split(maxsplit=1)[0]) + 1)
     return above.right + next_word > margin - a_char

@@ -94,8 +94,8 @@ def _lines_of(page: "PdfPage", text_page: "PdfTextPage") -> list[Line]:
 def _line(text: str, text_page: "PdfTextPage", first: int, last: int) -> Line:
     from pypdfium2 import raw
 
-    left, bottom, _, top = text_page.get_charbox(first, loose=True)
-    _, last_bottom, right, _ = text_page.get_charbox(last, loose=True)
+    left, bottom, _, top = _box(text_page, first)
+    _, last_bottom, right, _ = _box(text_page, last)
     weights = [raw.FPDFText_GetFontWeight(text_page, place) for place in (first, last)]
     return Line(
         text=text,
@@ -106,6 +106,16 @@ def _line(text: str, text_page: "PdfTextPage", first: int, last: int) -> Line:
         size=round(top - bottom, 1),
         is_bold=min(weights) >= BOLD_WEIGHT,
     )
+
+
+def _box(text_page: "PdfTextPage", place: int) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a character; nowhere, where its font does not tell."""
+    import pypdfium2 as pdfium
+
+    try:
+        return text_page.get_charbox(place, loose=True)
+    except pdfium.PdfiumError:
+        return (0.0, 0.0, 0.0, 0.0)
 
 
 PARSER = Parser("pdf", "application/pdf", (".pdf",), _claims, _parse, _LIBRARIES)

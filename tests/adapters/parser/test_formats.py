@@ -1,5 +1,8 @@
 """What a file is, told from its bytes; its encoding; its outline."""
 
+import subprocess
+import sys
+
 import pytest
 
 from app.adapters.parser import PARSERS
@@ -11,6 +14,7 @@ from app.features.knowledge.errors import FormatNotSupported
 from app.features.knowledge.incoming import receive
 from app.ports.parser import Cut, DocumentUnreadable, ParsedText
 from tests.support.documents import pdf_with
+from tests.support.service import ROOT
 
 pytestmark = pytest.mark.anyio
 PORTUGUESE = "Promoção válida até sábado, não perca: às 9h há ações e opções à vista. "
@@ -45,6 +49,14 @@ def test_pictures_archives_and_programs_are_refused_whatever_their_name(sign):
 def test_a_format_is_told_in_no_time_from_bytes_that_repeat(piece):
     # A pattern that tried all ways to read them would not come back in years.
     assert receive("x", piece * 1_000_000, PARSERS).content_type == "text/plain"
+
+
+def test_the_service_itself_loads_no_library_that_reads_documents():
+    program = "import sys, app.application; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT).decode().split()
+    readers = {"pypdfium2", "selectolax", "charset_normalizer", "semantic_text_splitter"}
+    assert "app.adapters.parser.pdf" in loaded
+    assert readers.isdisjoint(name.partition(".")[0] for name in loaded)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """PDFs as they are and as attackers make them."""
 
+import zlib
+
 import pytest
 
 from app.adapters.parser import PARSERS
@@ -118,3 +120,15 @@ async def test_bombs_are_stopped_by_the_limits(bomb):
 async def test_an_empty_password_is_no_password():
     with pytest.raises(DocumentWithoutText):
         await read(encrypted_pdf(b""))
+
+
+async def test_columns_are_read_one_after_the_other():
+    left = ["Coluna um, que fala de trocas e de", "devoluções e continua à direita, onde"]
+    right = ["termina a frase. A outra coluna é", "mais larga e fala de frete."]
+    steps = [
+        b"BT /F1 11 Tf %d %d Td (%b) Tj ET" % (x, 700 - 14 * row, line.encode("cp1252"))
+        for x, column in ((60, left), (320, right))
+        for row, line in enumerate(column)
+    ]
+    (chunk,) = await read(pages_of([zlib.compress(b"\n".join(steps))], [0]))
+    assert chunk.content == " ".join((*left, *right))

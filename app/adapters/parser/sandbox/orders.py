@@ -40,8 +40,8 @@ class Limits:
 
     @property
     def answer_bytes(self) -> int:
-        """The longest answer: each character in up to four bytes, and as much for the chunks."""
-        return 8 * self.output_chars + MIB
+        """The longest answer: each character in up to four bytes, and room for the chunks."""
+        return 4 * self.output_chars + 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def answer(text: str, chunks: Sequence[TextChunk]) -> bytes:
     """A line of JSON with the places of the chunks, then the text that they are cut from."""
     body = text.encode()
     places = [[c.char_start, c.char_end, c.token_count, c.page, c.heading] for c in chunks]
-    head = json.dumps({"bytes": len(body), "chunks": places}).encode()
+    head = json.dumps({"bytes": len(body), "chunks": places}, ensure_ascii=False).encode()
     return head + b"\n" + body
 
 
