@@ -13,7 +13,7 @@ from app.ports.parser import (
 )
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+    from pypdfium2 import PdfDocument, PdfTextPage
 
 MAX_PAGES = 2_000
 # A page with more is no page for readers; its geometry alone would take minutes.
@@ -68,14 +68,14 @@ def _lines(document: "PdfDocument", number: int) -> list[Line]:
         return []  # a damaged page; the others may be whole
     try:
         text_page = page.get_textpage()
-        return _lines_of(page, text_page)
+        return _lines_of(text_page)
     except pdfium.PdfiumError:
         return []
     finally:
         page.close()
 
 
-def _lines_of(page: "PdfPage", text_page: "PdfTextPage") -> list[Line]:
+def _lines_of(text_page: "PdfTextPage") -> list[Line]:
     count = text_page.count_chars()
     if count > MAX_PAGE_CHARS:
         raise DocumentTooComplex(f"A page holds {count} characters.")
