@@ -1,11 +1,13 @@
 """The building blocks of request and response bodies."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -14,6 +16,12 @@ from pydantic import (
 )
 
 from app.core.ids import is_id
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?"
+)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 class Body(BaseModel):
@@ -40,11 +48,35 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _written_as_rfc3339(moment: object) -> object:
+    # Left to itself pydantic takes `0` and `1e9` for seconds since 1970.
+    if not isinstance(moment, str) or not _RFC3339.fullmatch(moment):
+        raise ValueError(
+            "is not a moment such as 2026-11-23T20:15:00Z or 2026-11-23T17:15:00-03:00"
+            " (in a query, write `+` as %2B), nor a date such as 2026-11-23"
+        )
+    return moment
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
         raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+
+
+def _digits_only(text: object) -> object:
+    # Left to itself pydantic takes `1_000`, ` 1 `, `+1`, `1.0` and the digits of other scripts.
+    if isinstance(text, str) and not _INTEGER.fullmatch(text):
+        raise ValueError("is not an integer in decimal digits")
+    return text
+
+
+def _true_or_false(text: object) -> object:
+    # Left to itself pydantic takes `yes`, `on`, `t` and `1` as well.
+    if isinstance(text, str) and text not in ("true", "false"):
+        raise ValueError("must be `true` or `false`")
+    return text
 
 
 def _id(text: str) -> str:
@@ -66,8 +98,23 @@ Timestamp = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-23T20:15:00.123Z"]}
     ),
 ]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-"""A moment that a client sends; without an offset it is meant in UTC."""
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_written_as_rfc3339),
+    AfterValidator(_in_utc),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"format": "date-time"}, {"format": "date"}],
+            "examples": ["2026-11-23T20:15:00Z", "2026-11-23"],
+        }
+    ),
+]
+"""A moment that a client sends; a date is its first moment in UTC."""
+ParameterInt = Annotated[int, BeforeValidator(_digits_only)]
+"""An integer in an address, as JSON would write it."""
+ParameterBool = Annotated[bool, BeforeValidator(_true_or_false)]
+"""`true` or `false` in an address."""
 Id = Annotated[
     str,
     AfterValidator(_id),

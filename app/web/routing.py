@@ -3,9 +3,8 @@
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
@@ -13,59 +12,21 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.errors import MalformedRequest, UnsupportedMediaType
+from app.core.errors import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from app.core.strict_json import IntegerTooLarge, JsonRefused, read_json
 from app.ports import Ports
-
-MAX_DEPTH = 100
 
 
 class StrictJsonRequest(Request):
-    """JSON by RFC 8259 only: no NaN, no Infinity, no lone surrogates, no NUL, UTF-8."""
+    """A request whose JSON is read strictly (`core/strict_json.py`)."""
 
     async def json(self) -> Any:
-        body = await self.body()
         try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise MalformedRequest(f"The body is not valid JSON: {error.msg[:100]}.") from None
-        if b"\\u0000" in body and _holds_nul(value):
-            raise MalformedRequest("The body holds the NUL character.")
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-            raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
-        return value
-
-
-def _holds_nul(value: Any) -> bool:
-    # orjson refuses nesting beyond 1,024 levels, so this cannot exhaust the stack.
-    match value:
-        case str():
-            return "\x00" in value
-        case dict():
-            entries = cast("dict[str, Any]", value)
-            return any(_holds_nul(part) for item in entries.items() for part in item)
-        case list():
-            return any(_holds_nul(part) for part in cast("list[Any]", value))
-        case _:
-            return False
-
-
-def _depth(value: Any) -> int:
-    depth = -1
-    level: list[Any] = [value]
-    while level:
-        depth += 1
-        level = [child for part in level for child in _children(part)]
-    return depth
-
-
-def _children(value: Any) -> list[Any]:
-    match value:
-        case dict():
-            return list(cast("dict[str, Any]", value).values())
-        case list():
-            return cast("list[Any]", value)
-        case _:
-            return []
+            return read_json(await self.body())
+        except IntegerTooLarge as refused:
+            raise InvalidRequest(f"The body {refused}.") from None
+        except JsonRefused as refused:
+            raise MalformedRequest(f"The body {refused}.") from None
 
 
 class StrictRoute(APIRoute):

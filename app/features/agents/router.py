@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.core.ids import AgentId
 from app.core.pagination import InvalidCursor, Page
-from app.core.schemas import Id
+from app.core.schemas import Id, ParameterBool, ParameterInt
 from app.features.agents.errors import (
     AgentNotFound,
     AgentVersionMismatch,
@@ -50,7 +50,9 @@ async def list_agents(
     caller: AgentsReader,
     agents: Readable,
     q: Annotated[str | None, Query(max_length=200, description="In name or description.")] = None,
-    is_active: bool | None = None,
+    is_active: Annotated[
+        ParameterBool | None, Query(description="Only those that are switched on, or off.")
+    ] = None,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
 ) -> Page[Agent]:
@@ -171,7 +173,7 @@ async def list_agent_versions(
 )
 async def restore_agent_version(
     agent_id: PathId,
-    version: Annotated[int, Path(ge=1, le=2_000_000_000)],
+    version: Annotated[ParameterInt, Path(ge=1, le=2_000_000_000, description="Its number.")],
     agents: Writable,
     response: Response,
 ) -> Agent:

@@ -1,6 +1,5 @@
 """/api/v2/knowledge: uploads and documents."""
 
-import json
 from typing import Annotated, Any, cast
 from urllib.parse import quote
 
@@ -10,6 +9,7 @@ from app.core.errors import PayloadTooLarge
 from app.core.ids import DocumentId, KnowledgeBaseId
 from app.core.pagination import InvalidCursor, Page
 from app.core.schemas import Id
+from app.core.strict_json import JsonRefused, read_json
 from app.features.knowledge.errors import (
     DocumentNotFound,
     FormatNotSupported,
@@ -53,18 +53,16 @@ def _metadata(
     ] = None,
 ) -> dict[str, Any]:
     try:
-        value: Any = json.loads(metadata) if metadata else {}
+        value = read_json(metadata.encode()) if metadata else {}
         if not isinstance(value, dict):
-            raise ValueError
-        # What the database could not keep is refused here: NaN, lone surrogates, NUL.
-        if "\x00" in json.dumps(value, ensure_ascii=False, allow_nan=False).encode().decode():
-            raise ValueError
-        if "\\u0000" in (metadata or ""):
-            raise ValueError
-    except (ValueError, RecursionError):
-        detail = "is not a JSON object"
-        raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}]) from None
-    return cast("dict[str, Any]", value)
+            raise JsonRefused("is not a JSON object")
+    except JsonRefused as refused:
+        detail = str(refused)
+    except UnicodeEncodeError:
+        detail = "is not valid UTF-8"
+    else:
+        return cast("dict[str, Any]", value)
+    raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}])
 
 
 @router.post(
