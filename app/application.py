@@ -1,19 +1,15 @@
 """create_app(): the features, what every request passes, and what runs while the service does."""
 
-import asyncio
-import signal
-import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.container import open_ports
+from app.container import PROVIDER_NAMES, open_ports
+from app.core.errors import CannotStart
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
@@ -25,11 +21,17 @@ from app.features.health.router import FEATURE as HEALTH
 from app.features.identity.service import open_local_organization
 from app.features.knowledge.document_router import FEATURE as DOCUMENTS
 from app.features.knowledge.router import FEATURE as KNOWLEDGE
-from app.web.middleware import RequestMiddleware
+from app.ports import Ports
+from app.ports.llm import ProviderNotConfigured, UnknownModel
+from app.web.cors import ListedOrigins
+from app.web.methods import HeadAsGet
+from app.web.middleware import RefusalMiddleware, RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
 from app.web.problem_pages import router as problem_pages
 from app.web.problems import install_problem_handlers
 from app.web.routing import Feature
+from app.web.starting import StartReport
+from app.web.stopping import told_to_stop
 
 # Opened in this order and closed in reverse: runs end before anything that they use.
 FEATURES = (
@@ -66,22 +68,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for feature in FEATURES:
         app.include_router(feature.router)
     app.include_router(problem_pages)
-    if chosen.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(chosen.cors_origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "ETag", "Location"],
-        )
-    app.add_middleware(RequestMiddleware)
+    _add_middleware(app, chosen)
     complete_openapi(app)
     return app
 
 
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the innermost to the outermost, as Starlette has it."""
+    app.add_middleware(RefusalMiddleware)
+    app.add_middleware(HeadAsGet)
+    if settings.cors_origins:
+        app.add_middleware(ListedOrigins, origins=settings.cors_origins)
+    app.add_middleware(RequestMiddleware)
+    app.add_middleware(StartReport)
+
+
 def _settings_or_exit() -> Settings:
     try:
-        return load_settings()
+        return load_settings(providers=PROVIDER_NAMES)
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
 
@@ -91,6 +95,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
         ports = await stack.enter_async_context(open_ports(settings))
+        _check_default_model(ports)
         app.state.ports = ports
         app.state.authenticator = await open_local_organization(ports)
         opened: dict[str, Any] = {}
@@ -98,37 +103,26 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             if feature.open is not None:
                 opened[feature.name] = await stack.enter_async_context(feature.open(ports))
         app.state.features = opened
-        with _told_to_stop(ports.draining):
+        with told_to_stop(ports.draining):
             log.info("service_ready", version=__version__)
             yield
         ports.draining.set()
     log.info("service_stopped")
 
 
-@contextmanager
-def _told_to_stop(draining: asyncio.Event) -> Generator[None]:
-    """Learn of SIGTERM and SIGINT before the server waits for its connections to end.
+def _check_default_model(ports: Ports) -> None:
+    """Let no agent be created with a model that nobody can serve.
 
-    uvicorn tells the application only after the last connection has closed, and an open stream
-    would keep it waiting for that.
+    Raises:
+        CannotStart: `DEFAULT_MODEL_ID` names no model, or one of a provider without a key.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(draining.set)
-        handler = before[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
-
-    for number in before:
-        signal.signal(number, hear)
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is hear:
-                signal.signal(number, handler)
+        ports.models.usable(ports.settings.default_model_id)
+    except UnknownModel:
+        raise CannotStart(
+            "DEFAULT_MODEL_ID names a model that nobody serves. Use `local`, a provider's own name"
+            " of a model such as `gpt-4o-mini`, or `provider/model` with one of: "
+            + ", ".join(PROVIDER_NAMES)
+        ) from None
+    except ProviderNotConfigured as problem:
+        raise CannotStart(f"DEFAULT_MODEL_ID cannot be served yet: {problem}") from None

@@ -17,6 +17,8 @@ from app.ports import Ports
 from app.ports.llm import Models
 from app.ports.shared import SharedState
 
+PROVIDER_NAMES = tuple(PROVIDERS)
+
 
 def open_vault(settings: Settings) -> Vault:
     """The vault under `ENCRYPTION_KEY`, or under a key that is made and kept in `DATA_DIR`."""

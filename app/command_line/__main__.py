@@ -22,7 +22,7 @@ def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Restart when a file changes.")] = False,
 ) -> None:
     """Serve the API on HOST and PORT until Ctrl-C."""
-    raise typer.Exit(serve_until_stopped(reload=reload))
+    serve_until_stopped(reload=reload)
 
 
 if __name__ == "__main__":

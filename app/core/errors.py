@@ -49,6 +49,10 @@ class Problem(Exception):
         return cls.code().replace("_", "-")
 
 
+class CannotStart(Exception):
+    """The service cannot start; the message says what happened and what to do about it."""
+
+
 class MalformedRequest(Problem):
     """The request could not be read."""
 

@@ -1,13 +1,15 @@
 """The only module that reads the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.addresses import postgres_address, web_address, web_origin
 
 # Later versions serve these; taking them in silence would put data where nobody expects it.
 NOT_SERVED_YET = {
@@ -28,6 +30,7 @@ class Settings(BaseSettings):
 
     host: str = "0.0.0.0"
     port: int = Field(default=8000, ge=0, le=65535)
+    drain_seconds: int = Field(default=5, ge=0, le=10)
     data_dir: Path = Path(".data")
     public_url: str = "http://127.0.0.1:8000"
     database_url: SecretStr | None = None
@@ -60,15 +63,18 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return url.rstrip("/")
+        return web_address(url)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(web_origin(origin) for origin in origins)
 
     @field_validator("database_url")
     @classmethod
     def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("postgres://", "postgresql://")):
-            raise ValueError("must begin with postgresql://")
+        if url:
+            postgres_address(url.get_secret_value())
         return url
 
     @field_validator("redis_url")
@@ -99,8 +105,10 @@ def _is_redis(url: str) -> bool:
     return parts.scheme in ("redis", "rediss", "unix") and bool(where)
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from the environment.
+def load_settings(
+    environment: Mapping[str, str] | None = None, *, providers: Collection[str] = ()
+) -> Settings:
+    """Settings from the environment; of variables that providers name, those of `providers`.
 
     Raises:
         SettingsInvalid: with every bad variable and what it should be; values are not repeated.
@@ -111,6 +119,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for name, advice in NOT_SERVED_YET.items()
         if variables.get(name)
     ]
+    problems += _unfit_base_urls(variables, providers)
     fields = {
         name: variables[name.upper()]
         for name in Settings.model_fields
@@ -133,6 +142,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise SettingsInvalid(f"These environment variables need attention:\n{listed}")
     return settings
+
+
+def _unfit_base_urls(variables: Mapping[str, str], providers: Collection[str]) -> list[str]:
+    # Other programs have variables of such names too, so only those of providers are looked at.
+    problems: list[str] = []
+    for name in (f"{provider.upper()}_BASE_URL" for provider in providers):
+        try:
+            web_address(variables.get(name) or "http://unset")
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    return problems
 
 
 def child_environment(**overrides: str) -> dict[str, str]:

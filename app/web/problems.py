@@ -20,6 +20,7 @@ from app.core.errors import (
     Problem,
     UnsupportedMediaType,
 )
+from app.web.methods import allowed_methods
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -120,7 +121,12 @@ def install_problem_handlers(app: FastAPI) -> None:
         # FastAPI wraps whatever is raised while it reads a body; ours says more.
         if isinstance(error.__cause__, Problem):
             return problem_response(request, error.__cause__)
-        return problem_response(request, from_http(cast("StarletteHTTPException", error)))
+        answer = problem_response(request, from_http(cast("StarletteHTTPException", error)))
+        if answer.status_code == 405:
+            answer.headers["Allow"] = allowed_methods(request)
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers={"Allow": answer.headers["Allow"]})
+        return answer
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)

@@ -6,13 +6,15 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from app.core.errors import CannotStart
+
 FOLDER = Path(__file__).resolve().parents[3] / "supabase" / "migrations"
 # Any constant will do; all processes of all versions have to use the same one.
 LOCK = 7_262_110_425
 log = structlog.get_logger(__name__)
 
 
-class MigrationFailed(Exception):
+class MigrationFailed(CannotStart):
     """The database could not be brought to the newest schema."""
 
 

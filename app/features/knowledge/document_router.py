@@ -53,7 +53,7 @@ def _metadata(
     ] = None,
 ) -> dict[str, Any]:
     try:
-        value = read_json(metadata.encode()) if metadata else {}
+        value: Any = read_json(metadata.encode()) if metadata else {}
         if not isinstance(value, dict):
             raise JsonRefused("is not a JSON object")
     except JsonRefused as refused:

@@ -1,5 +1,7 @@
 """What can go wrong with the embedded PostgreSQL, told with what to do about it."""
 
+from app.core.errors import CannotStart
+
 _ADVICE = (
     ("No space left on device", "Free disk space and start again"),
     ("Disk quota exceeded", "Free disk space and start again"),
@@ -15,7 +17,7 @@ _GENERAL_ADVICE = (
 OWN_DATABASE = "or set DATABASE_URL to use a PostgreSQL of your own"
 
 
-class EmbeddedPostgresFailed(Exception):
+class EmbeddedPostgresFailed(CannotStart):
     """The embedded PostgreSQL cannot run; the message says what happened and what to do."""
 
 
