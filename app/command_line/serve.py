@@ -4,6 +4,7 @@ import importlib
 import signal
 import time
 from contextlib import suppress
+from socket import socket
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ class PatientServer(uvicorn.Server):
     """Goes on listening for a while after SIGTERM.
 
     `/health/ready` answers 503 meanwhile, so that a load balancer turns away before connections
-    are refused. Ctrl-C, and a second SIGTERM, end it at once.
+    are refused. Ctrl-C, and a second SIGTERM, close it at once.
     """
 
     def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
@@ -40,6 +41,11 @@ class PatientServer(uvicorn.Server):
         if self._closes_at_s is not None and time.monotonic() >= self._closes_at_s:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application as it is, and answers unkept
+            await self.lifespan.shutdown()
 
 
 def serve_until_stopped(*, reload: bool) -> None:

@@ -42,19 +42,34 @@ class Service:
         return await asyncio.wait_for(self.process.wait(), 30)
 
 
-@asynccontextmanager
-async def running_service(data_dir: Path, **variables: str) -> AsyncIterator[Service]:
-    """Started as README says by hand; ended with SIGTERM if it still runs."""
-    port = free_port()
-    log = data_dir.parent / "service.log"
+BY_HAND = ("-m", "uvicorn", "main:app", "--port")
+AS_MAKE_RUN_DOES = ("-m", "app.command_line", "serve")
+
+
+async def started(
+    data_dir: Path, port: int, log: Path, command: tuple[str, ...] = BY_HAND, **variables: str
+) -> asyncio.subprocess.Process:
+    """The service's process, which may still be starting or fail to."""
+    arguments = (*command, str(port)) if command is BY_HAND else command
+    environment = {"DATA_DIR": str(data_dir), "LOG_FORMAT": "json"}
     with open(log, "ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)),
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, *arguments),
             cwd=ROOT,
             stdout=output,
             stderr=output,
-            env=child_environment(DATA_DIR=str(data_dir), LOG_FORMAT="json", **variables),
+            env=child_environment(**environment, HOST="127.0.0.1", PORT=str(port), **variables),
         )
+
+
+@asynccontextmanager
+async def running_service(
+    data_dir: Path, command: tuple[str, ...] = BY_HAND, **variables: str
+) -> AsyncIterator[Service]:
+    """Started by hand as README says, or otherwise; ended with SIGTERM if it still runs."""
+    port = free_port()
+    log = data_dir.parent / "service.log"
+    process = await started(data_dir, port, log, command, **variables)
     url = f"http://127.0.0.1:{port}"
     try:
         await _ready(process, url, log)

@@ -1,0 +1,154 @@
+"""What keeps the service from starting is told in one message, and the process says no."""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import connect
+from tests.support.service import (
+    AS_MAKE_RUN_DOES,
+    BY_HAND,
+    free_port,
+    running_service,
+    started,
+)
+
+pytestmark = pytest.mark.anyio
+NOBODY_LISTENS = "postgresql://agentes:s3cret@127.0.0.1:1/agentes"
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
+        yield Path(folder, "data")
+
+
+async def refused_start(data_dir, command=BY_HAND, **variables):
+    """What a process that must not start has told, and that it exited with an error code."""
+    log = data_dir.parent / "refused.log"
+    log.unlink(missing_ok=True)
+    process = await started(data_dir, free_port(), log, command, **variables)
+    assert await asyncio.wait_for(process.wait(), 30) != 0
+    told = log.read_text()
+    assert "Traceback" not in told
+    assert "s3cret" not in told
+    return told
+
+
+def errors(told: str) -> list[str]:
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    return [line["event"] for line in lines if line["level"] == "error"]
+
+
+@pytest.mark.parametrize("command", [BY_HAND, AS_MAKE_RUN_DOES], ids=["by hand", "make run"])
+async def test_a_data_folder_in_use_names_its_holder(data_dir, command):
+    async with running_service(data_dir) as service:
+        said, _ = errors(await refused_start(data_dir, command))
+        assert f"in use by process {service.process.pid}" in said
+        assert "another DATA_DIR" in said
+
+
+async def test_the_reloader_tells_it_too_and_waits_for_a_change(data_dir):
+    log = data_dir.parent / "reload.log"
+    arguments = ("-m", "uvicorn", "main:app", "--reload", "--port", str(free_port()))
+    process = await started(data_dir, 0, log, arguments, DATABASE_URL=NOBODY_LISTENS)
+    try:
+        async with asyncio.timeout(20):
+            while "startup failed" not in log.read_text():
+                await asyncio.sleep(0.05)
+    finally:
+        process.terminate()
+        await process.wait()
+    assert "DATABASE_URL cannot be used" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("command", [BY_HAND, AS_MAKE_RUN_DOES], ids=["by hand", "make run"])
+async def test_a_database_that_does_not_answer_is_named_without_its_password(data_dir, command):
+    said, _ = errors(await refused_start(data_dir, command, DATABASE_URL=NOBODY_LISTENS))
+    assert "DATABASE_URL cannot be used: [Errno 111] Connection refused" in said
+    assert "correct the address" in said
+
+
+async def test_a_user_who_may_not_create_the_schema_is_told_so(data_dir, cluster, connection):
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"create role {name}_poor login")
+    server = await connect(cluster)
+    await server.execute(f"create database {name}_empty")
+    try:
+        where = f"{name}_empty?host={cluster.socket_dir}&port={cluster.port}"
+        url = f"postgresql://{name}_poor:s3cret@/{where}"
+        said, _ = errors(await refused_start(data_dir, DATABASE_URL=url))
+        assert f"permission denied for database {name}_empty" in said
+    finally:
+        await server.execute(f"drop database {name}_empty")
+        await server.execute(f"drop role {name}_poor")
+        await server.close()
+
+
+async def test_a_migration_that_fails_is_named_with_the_reason(data_dir, cluster, connection):
+    name = await connection.fetchval("select current_database()")
+    server = await connect(cluster)
+    await server.execute(f"create database {name}_odd")
+    odd = await connect(cluster, f"{name}_odd")
+    await odd.execute("create schema agentes; create table agentes.organizations (id int)")
+    await odd.close()
+    try:
+        url = f"postgresql://postgres@/{name}_odd?host={cluster.socket_dir}&port={cluster.port}"
+        said, _ = errors(await refused_start(data_dir, DATABASE_URL=url))
+        assert "Migration 2026" in said
+        assert "already exists" in said
+        assert "Nothing was changed" in said
+    finally:
+        await server.execute(f"drop database {name}_odd with (force)")
+        await server.close()
+
+
+async def test_a_data_folder_that_cannot_be_made_is_named(data_dir, settings):
+    data_dir.write_text("a file is in its place")
+    said, _ = errors(await refused_start(data_dir))
+    assert str(data_dir) in said
+    assert "set another DATA_DIR" in said
+    # Over a database elsewhere, it holds the encryption key and the first API key.
+    url = settings.database_url.get_secret_value()
+    said, _ = errors(await refused_start(data_dir, DATABASE_URL=url))
+    assert str(data_dir) in said
+
+
+async def test_addresses_that_are_none_are_told_together_with_the_rest(data_dir):
+    told = await refused_start(
+        data_dir,
+        AS_MAKE_RUN_DOES,
+        DATABASE_URL="postgresql://agentes:s3cret/x@127.0.0.1/agentes",
+        PUBLIC_URL="s3cret",
+        CORS_ORIGINS="https://a.example, https://b.example/s3cret",
+        OPENAI_BASE_URL="https://user:s3cret@127.0.0.1",
+        OTHER_PROGRAMS_BASE_URL="/s3cret",
+        DRAIN_SECONDS="s3cret",
+    )
+    lines = told.splitlines()
+    assert lines[0] == "These environment variables need attention:"
+    named = {line.split(":")[0].strip() for line in lines[1:]}
+    assert named == {
+        "DATABASE_URL",
+        "PUBLIC_URL",
+        "CORS_ORIGINS",
+        "OPENAI_BASE_URL",
+        "DRAIN_SECONDS",
+    }
+
+
+async def test_a_default_model_that_nobody_serves_is_refused_with_what_can_be(data_dir, settings):
+    url = settings.database_url.get_secret_value()
+    told = await refused_start(data_dir, DATABASE_URL=url, DEFAULT_MODEL_ID="s3cret")
+    (said, _) = errors(told)
+    assert "DEFAULT_MODEL_ID" in said
+    assert "local, openai" in said
+    told = await refused_start(data_dir, DATABASE_URL=url, DEFAULT_MODEL_ID="openai/gpt-4o-mini")
+    assert "Set OPENAI_API_KEY" in errors(told)[0]
