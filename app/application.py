@@ -24,6 +24,7 @@ from app.features.knowledge.router import FEATURE as KNOWLEDGE
 from app.ports import Ports
 from app.ports.llm import ProviderNotConfigured, UnknownModel
 from app.web.cors import ListedOrigins
+from app.web.docs_pages import install_docs_pages
 from app.web.methods import HeadAsGet
 from app.web.middleware import RefusalMiddleware, RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
@@ -60,6 +61,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
@@ -68,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for feature in FEATURES:
         app.include_router(feature.router)
     app.include_router(problem_pages)
+    install_docs_pages(app)
     _add_middleware(app, chosen)
     complete_openapi(app)
     return app

@@ -26,7 +26,7 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _driver_failures_in_one_line],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _renderer(form),
@@ -53,6 +53,15 @@ def _shared_processors() -> list[Any]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+
+
+def _driver_failures_in_one_line(logger: Any, name: str, record: Any) -> Any:
+    # asyncpg gives a traceback of its own inside for every attempt to reach a database that is
+    # restarting; what it said is enough.
+    if str(record.get("logger")).startswith("asyncpg") and record.get("exc_info"):
+        error = record.pop("exc_info")[1]
+        record["error"] = f"{type(error).__name__}: {error}"
+    return record
 
 
 def _renderer(form: Literal["json", "console"]) -> Any:

@@ -20,7 +20,7 @@ class InvalidCursor(Problem):
 class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_extra={"description": "One page of a list."})
 
     data: list[Item]
     next_cursor: str | None = Field(

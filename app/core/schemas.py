@@ -111,10 +111,10 @@ Moment = Annotated[
     ),
 ]
 """A moment that a client sends; a date is its first moment in UTC."""
-ParameterInt = Annotated[int, BeforeValidator(_digits_only)]
-"""An integer in an address, as JSON would write it."""
-ParameterBool = Annotated[bool, BeforeValidator(_true_or_false)]
-"""`true` or `false` in an address."""
+DigitsOnly = BeforeValidator(_digits_only)
+"""Marks an integer in an address, to be written as in JSON."""
+TrueOrFalse = BeforeValidator(_true_or_false)
+"""Marks a boolean in an address."""
 Id = Annotated[
     str,
     AfterValidator(_id),

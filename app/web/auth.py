@@ -57,6 +57,7 @@ class Authenticator(Protocol):
 
 _bearer = HTTPBearer(
     auto_error=False,
+    scheme_name="api_key",
     description="An API key, `ac_live_…`. The first one is kept in `DATA_DIR/api_key`.",
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Query, Request
 
 from app.core.pagination import Cursors
-from app.core.schemas import ParameterInt
+from app.core.schemas import DigitsOnly
 from app.ports import Ports
 from app.web.auth import Caller
 
@@ -15,7 +15,7 @@ def _ports(request: Request) -> Ports:
 
 
 OpenPorts = Annotated[Ports, Depends(_ports)]
-PageLimit = Annotated[ParameterInt, Query(ge=1, le=100, description="How many at most.")]
+PageLimit = Annotated[int, Query(ge=1, le=100, description="How many at most."), DigitsOnly]
 PageCursor = Annotated[
     str | None, Query(max_length=1024, description="`next_cursor` of the page before.")
 ]

@@ -1,5 +1,6 @@
-"""The OpenAPI document: what FastAPI knows, and the failures that every route shares."""
+"""The OpenAPI document: what FastAPI knows, made readable, with the failures that routes share."""
 
+import sys
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +15,8 @@ from app.core.errors import (
     UnsupportedMediaType,
 )
 from app.web.auth import InvalidCredential, ScopeMissing
-from app.web.problems import problems
+from app.web.openapi_schemas import example_of, plainer, without_null
+from app.web.problems import SCHEMA, problems
 
 DESCRIPTION = """
 Creates, runs and measures conversational agents that sell and support.
@@ -23,6 +25,8 @@ Authorize with an API key (`ac_live_…`); at first start the service keeps one 
 Errors are `application/problem+json` (RFC 9457) with a stable `code`; `GET /problems` lists them.
 Lists come as `{"data": […], "next_cursor": …}`. Every response carries `X-Request-ID`.
 """
+SYSTEM = "What the service is, whether it is ready, and every kind of problem."
+UNNAMED_RESPONSE = "Successful Response"
 
 
 def operation_id(route: APIRoute) -> str:
@@ -31,29 +35,73 @@ def operation_id(route: APIRoute) -> str:
 
 
 def complete_openapi(app: FastAPI) -> None:
-    """Give every operation the problems that it can answer with."""
+    """Make the document plain, and give every operation the problems that it can answer with."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = plain()
-            for path, operations in document["paths"].items():
-                for operation in operations.values():
-                    _complete(path, operation)
-            schemas = document["components"]["schemas"]
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
+            _complete(plain())
         return app.openapi_schema or {}
 
     app.openapi = openapi  # FastAPI's documented way of extending the document
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(document: dict[str, Any]) -> None:
+    components: dict[str, Any] = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components.pop(unused, None)
+    tags: set[str] = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete_operation(path, operation, components)
+            tags.update(operation["tags"])
+            _complete_body(method, operation, components)
+    for name, schema in components.items():
+        components[name] = plainer(schema)
+    for schema in components.values():
+        if (example := example_of(schema, components)) is not None:
+            schema["examples"] = [example]
+    components["Problem"] = SCHEMA
+    document["tags"] = [{"name": tag, "description": _about(tag)} for tag in sorted(tags)]
+
+
+def _about(tag: str) -> str:
+    room = sys.modules.get(f"app.features.{tag}")
+    return (room.__doc__ if room else None) or SYSTEM
+
+
+def _complete_operation(path: str, operation: dict[str, Any], components: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = without_null(parameter["schema"])
     responses: dict[str, Any] = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
+    for status, response in responses.items():
+        if response["description"] == UNNAMED_RESPONSE:
+            response["description"] = _told(status, response, components)
     for status, shared in _shared(path, has_body="requestBody" in operation).items():
         responses[str(status)] = _merged(responses.get(str(status)), shared)
+    operation["responses"] = {status: responses[status] for status in sorted(responses)}
+
+
+def _told(status: str, response: dict[str, Any], components: dict[str, Any]) -> str:
+    """What a successful response holds: the first line of its model's description."""
+    if status == "204":
+        return "Done."
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    model = components.get(schema.get("$ref", "").rpartition("/")[2], {})
+    return model.get("description", "Done.").partition("\n")[0]
+
+
+def _complete_body(method: str, operation: dict[str, Any], components: dict[str, Any]) -> None:
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        fields = components[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+        for name, field in fields.items():
+            if method == "patch":
+                # What is left out stays as it is; the model's defaults mean nothing.
+                field.pop("default", None)
+            if media == "multipart/form-data":
+                fields[name] = without_null(field)
 
 
 def _shared(path: str, *, has_body: bool) -> dict[int | str, dict[str, Any]]:
@@ -79,7 +127,9 @@ def _merged(own: dict[str, Any] | None, shared: dict[str, Any]) -> dict[str, Any
     mine = own.get("content", {}).get(media)
     if mine is None:
         return own
+    if mine["examples"].keys() >= content["examples"].keys():
+        return own
     return {
-        "description": own["description"],
-        "content": {media: content | {"examples": content["examples"] | mine["examples"]}},
+        "description": f"{own['description']} {shared['description']}",
+        "content": {media: content | {"examples": mine["examples"] | content["examples"]}},
     }

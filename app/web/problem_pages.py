@@ -1,15 +1,34 @@
 """What a problem's `type` address answers."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 
 from app.core.errors import NotFound, subclasses
-from app.core.schemas import Resource
+from app.core.schemas import Resource, example
+from app.web.problems import problems
 
 router = APIRouter(prefix="/problems", tags=["system"])
+
+Slug = Annotated[
+    str,
+    Path(
+        max_length=100,
+        description="Its `code` with hyphens, as at the end of `type`.",
+        examples=["agent-not-found"],
+    ),
+]
 
 
 class ProblemKind(Resource):
     """One kind of problem."""
+
+    model_config = example(
+        code="agent_not_found",
+        title="There is no such agent in this organization.",
+        status=404,
+        retryable=False,
+    )
 
     code: str
     title: str
@@ -38,8 +57,8 @@ async def list_problems() -> ProblemKinds:
     return ProblemKinds(data=sorted(_kinds().values(), key=lambda kind: kind.code))
 
 
-@router.get("/{slug}", summary="One kind of problem")
-async def get_problem(slug: str) -> ProblemKind:
+@router.get("/{slug}", summary="One kind of problem", responses=problems(NotFound))
+async def get_problem(slug: Slug) -> ProblemKind:
     """What the `type` of an error stands for."""
     kind = _kinds().get(slug)
     if kind is None:

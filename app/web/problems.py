@@ -139,7 +139,7 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     for kind in kinds:
         entry = responses.setdefault(
             kind.status,
-            {"description": "", "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}},
+            {"description": "", "content": {MEDIA_TYPE: {"schema": REFERENCE, "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {kind.title()}".strip()
         entry["content"][MEDIA_TYPE]["examples"][kind.code()] = {
@@ -155,9 +155,11 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+REFERENCE = {"$ref": "#/components/schemas/Problem"}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
+    "description": "Why a request failed (RFC 9457); some kinds have members of their own.",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri"},
@@ -168,9 +170,16 @@ SCHEMA: dict[str, Any] = {
         "request_id": {"type": ["string", "null"]},
         "errors": {
             "type": "array",
+            "description": "Of a 422: each place that is wrong, never its value.",
             "items": {
                 "type": "object",
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "In the body (RFC 6901)."},
+                    "parameter": {"type": "string", "description": "Outside of the body."},
+                    "in": {"type": "string", "enum": ["path", "query", "header", "cookie"]},
+                    "detail": {"type": "string"},
+                },
             },
         },
     },

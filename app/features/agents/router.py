@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.core.ids import AgentId
 from app.core.pagination import InvalidCursor, Page
-from app.core.schemas import Id, ParameterBool, ParameterInt
+from app.core.schemas import DigitsOnly, Id, TrueOrFalse
 from app.features.agents.errors import (
     AgentNotFound,
     AgentVersionMismatch,
@@ -51,7 +51,7 @@ async def list_agents(
     agents: Readable,
     q: Annotated[str | None, Query(max_length=200, description="In name or description.")] = None,
     is_active: Annotated[
-        ParameterBool | None, Query(description="Only those that are switched on, or off.")
+        bool | None, Query(description="Only those that are switched on, or off."), TrueOrFalse
     ] = None,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
@@ -173,7 +173,7 @@ async def list_agent_versions(
 )
 async def restore_agent_version(
     agent_id: PathId,
-    version: Annotated[ParameterInt, Path(ge=1, le=2_000_000_000, description="Its number.")],
+    version: Annotated[int, Path(ge=1, le=2_000_000_000, description="Its number."), DigitsOnly],
     agents: Writable,
     response: Response,
 ) -> Agent:

@@ -97,6 +97,30 @@ class AgentUpdate(Body):
 class Agent(Resource):
     """An agent in its newest version."""
 
+    model_config = example(
+        id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+        organization_id="01938f5e-5b10-7a02-8c5f-3f0e9d7c1a20",
+        created_by="api_key:01938f5e-5b31-7e44-b1c9-6a8d2f4e9b03",
+        name="Atendente Aurora",
+        description="Responde sobre entregas, trocas e horários.",
+        system_prompt="Você atende os clientes da Loja Aurora com gentileza.",
+        model_id="local",
+        temperature=0.3,
+        max_tokens=1024,
+        top_p=None,
+        knowledge_base_ids=["01938f5e-6c88-7b9d-a2f1-8e5c4d3b2a19"],
+        retrieval={"top_k": 5, "threshold": 0.2, "mode": "hybrid"},
+        welcome_message="Olá! Como posso ajudar?",
+        suggested_questions=["Qual é o prazo de entrega?"],
+        language="pt-BR",
+        interface_config={"color": "#0b7a5b"},
+        guardrails={"max_run_seconds": 120},
+        is_active=True,
+        version=1,
+        created_at="2026-11-23T20:15:00.123Z",
+        updated_at="2026-11-23T20:15:00.123Z",
+    )
+
     id: Id
     organization_id: Id
     created_by: str
@@ -122,6 +146,13 @@ class Agent(Resource):
 
 class AgentVersion(Resource):
     """One version of an agent and what it changed."""
+
+    model_config = example(
+        version=2,
+        created_at="2026-11-23T20:20:00.456Z",
+        created_by="api_key:01938f5e-5b31-7e44-b1c9-6a8d2f4e9b03",
+        changes={"temperature": {"from": 0.3, "to": 0.2}},
+    )
 
     version: int
     created_at: Timestamp

@@ -37,9 +37,13 @@ Writable = Annotated[ConversationService, Depends(_writable)]
 
 
 def _filters(
-    agent_id: Id | None = None,
-    status: Literal["active", "resolved"] | None = None,
-    visitor_id: Annotated[str | None, Query(max_length=200)] = None,
+    agent_id: Annotated[Id | None, Query(description="With this agent.")] = None,
+    status: Annotated[
+        Literal["active", "resolved"] | None, Query(description="In this state.")
+    ] = None,
+    visitor_id: Annotated[
+        str | None, Query(max_length=200, description="Of this visitor, as you named it.")
+    ] = None,
     from_: Annotated[
         Moment | None, Query(alias="from", description="Begun at or after this moment.")
     ] = None,

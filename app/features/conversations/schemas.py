@@ -22,6 +22,17 @@ class ConversationUpdate(Body):
 class Conversation(Resource):
     """A thread between a visitor and an agent."""
 
+    model_config = example(
+        id="01938f5f-0d21-7f3a-9b6c-2e1d0c9f8a47",
+        agent_id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+        visitor_id="visitante-1",
+        title="Qual é o prazo de entrega para o Nordeste?",
+        status="active",
+        metadata={"order": "1042"},
+        created_at="2026-11-23T20:30:00.123Z",
+        updated_at="2026-11-23T20:30:02.456Z",
+    )
+
     id: Id
     agent_id: Id
     visitor_id: str | None
@@ -34,6 +45,17 @@ class Conversation(Resource):
 
 class ConversationMessage(Resource):
     """What was said; an `incomplete` answer was cut short and holds what had been written."""
+
+    model_config = example(
+        id="01938f5f-0e02-7c55-8d10-5a4b3c2d1e0f",
+        role="assistant",
+        content="O prazo para o Nordeste é de 6 a 9 dias úteis. [1]",
+        status="complete",
+        sources=[{"index": 1, "source": "loja-aurora.md", "score": 0.82}],
+        tool_calls=[],
+        metadata={"model": "local", "provider": "local", "finish_reason": "stop"},
+        created_at="2026-11-23T20:30:02.456Z",
+    )
 
     id: Id
     role: Literal["user", "assistant", "system"]

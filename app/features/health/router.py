@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
 from app import __version__
 from app.core.clock import Clock, elapsed_ms
 from app.core.errors import Problem
-from app.core.schemas import Resource
+from app.core.schemas import Resource, example
 from app.ports.store import Database
 from app.web.deps import OpenPorts
 from app.web.routing import Feature
@@ -20,6 +20,12 @@ router = APIRouter(tags=["system"])
 
 class Root(Resource):
     """The service and where to read on."""
+
+    model_config = example(
+        name="Agentes de Conversão API",
+        version=__version__,
+        links={"docs": "/docs", "openapi": "/openapi.json"},
+    )
 
     name: str
     version: str
@@ -35,6 +41,8 @@ class Live(Resource):
 class Check(Resource):
     """One thing that the service depends on."""
 
+    model_config = example(status="ok", latency_ms=1)
+
     status: Literal["ok", "down"]
     latency_ms: int
 
@@ -42,8 +50,21 @@ class Check(Resource):
 class Ready(Resource):
     """Whether requests can be served now."""
 
+    model_config = example(
+        status="ok",
+        checks={
+            "database": {"status": "ok", "latency_ms": 1},
+            "shared_state": {"status": "ok", "latency_ms": 0},
+        },
+    )
+
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Check]
+
+
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Ready, "description": "The database is down, or the process is stopping."}
+}
 
 
 @router.get("/", summary="Name, version and links")
@@ -64,10 +85,8 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/health/ready", summary="Readiness", responses={503: {"model": Ready}})
-@router.get(
-    "/api/v2/health", summary="Readiness, under the API's path", responses={503: {"model": Ready}}
-)
+@router.get("/health/ready", summary="Readiness", responses=NOT_READY)
+@router.get("/api/v2/health", summary="Readiness, under the API's path", responses=NOT_READY)
 async def ready(response: Response, ports: OpenPorts) -> Ready:
     """200 when requests can be served; 503 while the database is down or we are stopping.
 

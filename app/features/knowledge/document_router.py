@@ -49,7 +49,12 @@ Writable = Annotated[KnowledgeService, Depends(_writable)]
 
 def _metadata(
     metadata: Annotated[
-        str | None, Form(max_length=20_000, description="A JSON object, kept with each document.")
+        str | None,
+        Form(
+            max_length=20_000,
+            description="A JSON object, kept with each document.",
+            examples=['{"team": "loja"}'],
+        ),
     ] = None,
 ) -> dict[str, Any]:
     try:
