@@ -7,13 +7,16 @@ from fastapi import Header
 
 from app.core.errors import MalformedRequest
 
-_LIST = re.compile(r'\s*(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")*\s*')
-_STRONG = re.compile(r'(?<!W/)"(\d{1,9})"')
+LIST_PATTERN = r'^(\*|\s*(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")*\s*)$'
+_LIST = re.compile(LIST_PATTERN)
+_STRONG = re.compile(r'(?<!W/)"([0-9]{1,9})"')
 
 IfMatch = Annotated[
     str | None,
     Header(
         max_length=1000,
+        examples=['"3"'],
+        json_schema_extra={"pattern": LIST_PATTERN},
         description='Change it only if it still has this version, e.g. `"3"`; else 412.',
     ),
 ]

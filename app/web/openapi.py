@@ -71,6 +71,7 @@ def _about(tag: str) -> str:
 
 
 def _complete_operation(path: str, operation: dict[str, Any], components: dict[str, Any]) -> None:
+    operation.setdefault("security", [])
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = without_null(parameter["schema"])
     responses: dict[str, Any] = operation["responses"]
@@ -101,12 +102,14 @@ def _complete_body(method: str, operation: dict[str, Any], components: dict[str,
                 # What is left out stays as it is; the model's defaults mean nothing.
                 field.pop("default", None)
             if media == "multipart/form-data":
-                fields[name] = without_null(field)
+                fields[name] = field = without_null(field)
+                if field.get("type") == "array":
+                    field["minItems"] = 1  # a form cannot tell an empty list from none
 
 
 def _shared(path: str, *, has_body: bool) -> dict[int | str, dict[str, Any]]:
     if not path.startswith("/api/v2/") or path == "/api/v2/health":
-        return problems(Problem)
+        return problems(MalformedRequest, Problem)
     kinds: list[type[Problem]] = [
         InvalidCredential,
         ScopeMissing,

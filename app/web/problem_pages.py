@@ -13,7 +13,6 @@ router = APIRouter(prefix="/problems", tags=["system"])
 Slug = Annotated[
     str,
     Path(
-        max_length=100,
         description="Its `code` with hyphens, as at the end of `type`.",
         examples=["agent-not-found"],
     ),

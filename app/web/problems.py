@@ -71,13 +71,12 @@ def from_validation(error: RequestValidationError) -> Problem:
     errors = [_validation_item(item) for item in error.errors()]
     if any(item["detail"] == "JSON decode error" for item in errors):
         return MalformedRequest("The body is not valid JSON.")
-    return InvalidRequest(
-        "; ".join(
-            f"{item.get('pointer') or item.get('parameter')}: {item['detail']}"
-            for item in errors[:5]
-        ),
-        errors=errors,
-    )
+    return InvalidRequest("; ".join(_sentence(item) for item in errors[:5]), errors=errors)
+
+
+def _sentence(item: Mapping[str, str]) -> str:
+    place = item.get("pointer") or item.get("parameter") or "the body"
+    return f"{place}: {item['detail']}"
 
 
 def _validation_item(item: Mapping[str, Any]) -> dict[str, str]:

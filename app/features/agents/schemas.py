@@ -12,8 +12,8 @@ ModelId = Annotated[str, StringConstraints(min_length=1, max_length=200), Text]
 Language = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["pt-BR"])
 ]
-Temperature = Annotated[float, Field(ge=0, le=2, strict=False)]
-Probability = Annotated[float, Field(ge=0, le=1, strict=False)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 MaxTokens = Annotated[int, Field(ge=1, le=200_000)]
 Questions = Annotated[list[ShortText], Field(max_length=20)]
 BaseIds = Annotated[list[Id], Field(max_length=20)]
@@ -107,7 +107,7 @@ class Agent(Resource):
         model_id="local",
         temperature=0.3,
         max_tokens=1024,
-        top_p=None,
+        top_p=0.9,
         knowledge_base_ids=["01938f5e-6c88-7b9d-a2f1-8e5c4d3b2a19"],
         retrieval={"top_k": 5, "threshold": 0.2, "mode": "hybrid"},
         welcome_message="Olá! Como posso ajudar?",
