@@ -5,6 +5,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import CannotStart, Problem
 from app.core.settings import Settings
 
+_ADVICE = (
+    "Start what is needed, or correct the variable that names it (DATABASE_URL and the like);"
+    " without such variables, everything needed is started with the service."
+)
+
 
 class StartReport:
     """Hands the server a message that says what to do, where Starlette would hand it a traceback.
@@ -41,13 +46,23 @@ def _traceback(failures: list[Message]) -> str:
     return str(failures[0].get("message", ""))
 
 
+def _said(problem: Problem) -> str:
+    """What a port says of itself, or else what its driver said when it was first used."""
+    if problem.detail:
+        return problem.detail
+    cause = problem.__cause__
+    # A ValueError is about a value, and may repeat it: an address with its password.
+    is_telling = cause is not None and not isinstance(cause, ValueError)
+    return f"{problem} {cause or 'There was no answer'}." if is_telling else str(problem)
+
+
 def explanation(error: Exception, settings: Settings) -> str | None:
     """What happened and what to do about it; None for what is a mistake of our own."""
     match error:
         case CannotStart():
             return str(error)
         case Problem():
-            return f"The service cannot start: {error} {error.__cause__ or ''}".rstrip()
+            return f"The service cannot start: {_said(error)} {_ADVICE}"
         case OSError(filename=str() as path, strerror=str() as reason):
             return (
                 f"The service cannot start: {path}: {reason}. Let this user read and write"
