@@ -133,8 +133,8 @@ async def list_documents(
     ports: OpenPorts,
     caller: KnowledgeReader,
     knowledge: Readable,
-    knowledge_base_id: Id | None = None,
-    status: Status | None = None,
+    knowledge_base_id: Annotated[Id | None, Query(description="In this base.")] = None,
+    status: Annotated[Status | None, Query(description="In this state.")] = None,
     q: Annotated[str | None, Query(max_length=200, description="In the name.")] = None,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
@@ -194,7 +194,10 @@ async def list_chunks(
     summary="Download the original",
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "The original bytes."},
+        200: {
+            "description": "The original bytes, in the document's `content_type`.",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
         **problems(DocumentNotFound),
     },
 )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp, example
+from app.features.knowledge import examples
 
 Description = Annotated[str, StringConstraints(max_length=1000), Text]
 Language = Annotated[
@@ -51,6 +52,8 @@ class BaseUpdate(Body):
 class KnowledgeBase(Resource):
     """A collection of documents."""
 
+    model_config = example(**examples.BASE)
+
     id: Id
     name: str
     description: str
@@ -88,6 +91,8 @@ class DocumentError(Resource):
 class Document(Resource):
     """A document and how far its indexing is."""
 
+    model_config = example(**examples.DOCUMENT)
+
     id: Id
     knowledge_base_id: Id
     name: str
@@ -119,6 +124,8 @@ class Uploaded(Resource):
 
 class Chunk(Resource):
     """A piece of a document as search returns it."""
+
+    model_config = example(**examples.CHUNK)
 
     id: Id
     document_id: Id
@@ -170,6 +177,8 @@ class Scores(Resource):
 class Hit(Resource):
     """A passage that was found."""
 
+    model_config = example(**examples.HIT)
+
     id: Id
     document_id: Id
     knowledge_base_id: Id
@@ -185,6 +194,8 @@ class Hit(Resource):
 
 class SearchResult(Resource):
     """What was found, best first."""
+
+    model_config = example(**examples.FOUND)
 
     data: list[Hit]
     query: str
