@@ -50,9 +50,7 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
         example = given[0]
         if not isinstance(example, dict):
             return example
-        order = {name: place for place, name in enumerate(properties)}
-        fields = cast("dict[str, Any]", example).items()
-        return dict(sorted(fields, key=lambda field: order.get(field[0], len(order))))
+        return _in_order(cast("dict[str, Any]", example), schema)
     if schema.get("type") == "object" and properties:
         return _put_together(schema, components)
     return _example_of_value(schema, components)
@@ -61,12 +59,27 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
 def _put_together(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any] | None:
     parts = {name: example_of(part, components) for name, part in schema["properties"].items()}
     missing = [name for name in schema.get("required", ()) if parts[name] is None]
-    may_be_null = [name for name in missing if "null" in schema["properties"][name].get("type", ())]
-    if missing != may_be_null:
+    if not all(_may_be_null(schema["properties"][name]) for name in missing):
         return None
     if all(part is None for part in parts.values()):
         return None
     return {name: part for name, part in parts.items() if part is not None or name in missing}
+
+
+def _in_order(example: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The example as its model lists the fields, with the nulls that FastAPI has taken out."""
+    nulls = [
+        name
+        for name in schema.get("required", ())
+        if name not in example and _may_be_null(schema["properties"][name])
+    ]
+    whole: dict[str, Any] = example | dict.fromkeys(nulls)
+    order = [name for name in schema.get("properties", {}) if name in whole]
+    return {name: whole[name] for name in [*order, *(whole.keys() - set(order))]}
+
+
+def _may_be_null(schema: dict[str, Any]) -> bool:
+    return "null" in schema.get("type", ()) or {"type": "null"} in schema.get("anyOf", ())
 
 
 def _example_of_value(schema: dict[str, Any], components: dict[str, Any]) -> Any:

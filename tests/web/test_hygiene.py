@@ -54,16 +54,98 @@ async def test_nul_and_invalid_utf_8_in_an_address_are_refused(client, path):
     is_problem(await client.get(path), 400)
 
 
-@pytest.mark.parametrize("params", [{"limit": "0"}, {"limit": "101"}, {"limit": "abc"}])
-async def test_limits_outside_their_range_are_refused(client, params):
-    is_problem(await client.get(AGENTS, params=params), 422)
+@pytest.mark.parametrize(
+    "limit",
+    ["0", "101", "-1", "abc", "1_0", " 1 ", "+1", "\u0663", "1.0", "1e1", "01", "", "9" * 30],
+)
+async def test_limits_that_are_no_integers_of_their_range_are_refused(client, limit):
+    is_problem(await client.get(AGENTS, params={"limit": limit}), 422)
+
+
+@pytest.mark.parametrize("version", ["0", "+1", "1_0", "\u0661", "2147483648", "9" * 30])
+async def test_versions_that_are_no_integers_are_refused(client, version):
+    answer = await client.post(f"{AGENTS}/{new_id()}/versions/{version}/restore")
+    is_problem(answer, 422)
+
+
+@pytest.mark.parametrize("flag", ["1", "yes", "True", "on", ""])
+async def test_flags_are_true_or_false(client, flag):
+    is_problem(await client.get(AGENTS, params={"is_active": flag}), 422)
+    assert (await client.get(AGENTS, params={"is_active": "true"})).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "moment", ["garbage", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "1e400"]
+    "moment",
+    [
+        *("garbage", "0", "-1", "1e9", "1700000000", "1700000000.5", "1e400", "now", ""),
+        *("2026-11-23T20:15", "2026-11-23T20:15:00", "2026-11-23 20:15:00Z", "20261123"),
+        *("2026-13-01", "2026-02-30", "2026-11-23T24:00:01Z", "\u0662026-11-23"),
+        *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "0000-01-01"),
+    ],
 )
-async def test_moments_that_do_not_exist_are_refused(client, moment):
-    is_problem(await client.get("/api/v2/conversations", params={"from": moment}), 422)
+async def test_what_is_no_moment_is_refused(client, moment):
+    for name in ("from", "to"):
+        is_problem(await client.get("/api/v2/conversations", params={name: moment}), 422)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-11-23",
+        "2026-11-23T20:15:00Z",
+        "2026-11-23t20:15:00.123456z",
+        "2026-11-23T20:15:00-03:00",
+    ],
+)
+async def test_moments_and_dates_are_taken(client, moment):
+    answer = await client.get("/api/v2/conversations", params={"from": moment, "to": moment})
+    assert answer.status_code == 200
+
+
+async def test_integers_beyond_64_bits_are_refused_and_others_are_kept_as_they_are(client):
+    largest = {
+        "big": 2**64 - 1,
+        "small": -(2**63),
+        "float": 1e300,
+        "digits": 0.12345678901234567890,
+    }
+    agent = await client.post(AGENTS, json={"name": "A", "interface_config": largest})
+    assert agent.json()["interface_config"] == largest
+    for number in ("18446744073709551616", "-9223372036854775809", "9" * 30):
+        for name, path in (("interface_config", AGENTS), ("chunking", "/api/v2/knowledge/bases")):
+            body = f'{{"name": "A", "{name}": {{"a": [{number}]}}}}'
+            is_problem(await client.post(path, content=body, headers=JSON), 422)
+        asked = '"messages": [{"role": "user", "content": "Oi"}]'
+        body = f'{{{asked}, "context_data": {{"a": {number}}}}}'
+        path = f"{AGENTS}/{agent.json()['id']}/chat"
+        is_problem(await client.post(path, content=body, headers=JSON), 422)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        *("9" * 30, "{", "[]", "1", '"a"', "null", '{"a": NaN}', '{"a": 1e999}', '{"a": Infinity}'),
+        *('{"a": ' + "9" * 30 + "}", '{"a": "\\ud800"}', '{"a": "\\u0000"}', '{"a": "\x00"}'),
+        *('{"a": ' * 900 + "1" + "}" * 900, "[" * 20_000, '{"a": 18446744073709551616}'),
+    ],
+    ids=lambda value: value[:30],
+)
+async def test_odd_metadata_of_an_upload_is_refused(client, metadata):
+    base = (await client.post("/api/v2/knowledge/bases", json={"name": "A"})).json()["id"]
+    answer = await client.post(
+        "/api/v2/knowledge/upload",
+        files=[("file", ("a.md", b"# A\n\nUm texto."))],
+        data={"knowledge_base_id": base, "metadata": metadata},
+    )
+    body = is_problem(answer, 422)
+    assert body["errors"][0]["pointer"] == "/metadata"
+
+
+async def test_a_boolean_is_no_number(client):
+    is_problem(await client.post(AGENTS, json={"name": "A", "temperature": True}), 422)
+    is_problem(
+        await client.post(AGENTS, json={"name": "A", "retrieval": {"threshold": False}}), 422
+    )
 
 
 async def test_a_search_without_a_base_is_refused(client):

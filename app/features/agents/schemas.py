@@ -107,7 +107,7 @@ class Agent(Resource):
         model_id="local",
         temperature=0.3,
         max_tokens=1024,
-        top_p=0.9,
+        top_p=None,
         knowledge_base_ids=["01938f5e-6c88-7b9d-a2f1-8e5c4d3b2a19"],
         retrieval={"top_k": 5, "threshold": 0.2, "mode": "hybrid"},
         welcome_message="Olá! Como posso ajudar?",
