@@ -16,7 +16,7 @@ ST = Path(sys.executable).with_name("st")
 OPTIONS = (
     "--phases=examples,coverage,fuzzing",
     "--mode=all",
-    "--max-examples=8",
+    "--max-examples=5",
     "--continue-on-failure",
     "--seed=20261123",
     "--generation-database=none",

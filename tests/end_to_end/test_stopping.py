@@ -37,11 +37,11 @@ async def endless(exchange):
 
 
 async def refused_after(client, started_s):
-    """Seconds until nobody listens any longer; everything before that is answered."""
+    """Seconds until nobody listens any longer; until then it says that it is not ready."""
     while True:
         try:
             answer = await client.get(READY)
-        except httpx2.ConnectError:
+        except httpx2.TransportError:  # refused, or waiting to be accepted when it closed
             return time.monotonic() - started_s
         assert answer.status_code == 503
         await asyncio.sleep(0.05)
@@ -63,7 +63,7 @@ async def test_while_draining_it_answers_that_it_is_not_ready_and_then_closes(da
         assert (await client.get("/api/v2/agents")).status_code == 200
         asked = await client.post(f"/api/v2/agents/{agent['id']}/chat", json=asking("Oi"))
         assert (asked.status_code, asked.json()["code"]) == (503, "server_stopping")
-        assert 1.9 < await refused_after(client, started_s) < 4
+        assert 1.9 < await refused_after(client, started_s) < 8
         assert await service.process.wait() == 0
         assert "Traceback" not in service.log.read_text()
 
