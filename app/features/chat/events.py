@@ -58,10 +58,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The model has finished; `usage` counts tokens."""
+    """The model has finished; `usage` counts tokens; None is unknown."""
 
     finish_reason: str
-    usage: dict[str, int]
+    usage: dict[str, int] | None
 
 
 TurnEvent = Progress | Source | Answer | Written

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, assert_never
 
 from app.features.agents.schemas import Agent
@@ -15,8 +15,10 @@ from app.ports.llm import (
     Finished,
     Message,
     ProviderDisconnected,
+    ProviderMalformed,
     ResolvedModel,
     TextDelta,
+    ToolCall,
     Usage,
 )
 
@@ -98,7 +100,7 @@ def _request(plan: TurnPlan, sources: list[Source]) -> ChatRequest:
 
 
 async def _write(request: ChatRequest, model: ResolvedModel) -> AsyncGenerator[TurnEvent]:
-    usage = Usage(0, 0)
+    usage: Usage | None = None
     finish_reason: str | None = None
     async with aclosing(model.provider.stream(request)) as stream:
         async for event in stream:
@@ -107,17 +109,12 @@ async def _write(request: ChatRequest, model: ResolvedModel) -> AsyncGenerator[T
                     yield Answer(text)
                 case Usage():
                     usage = event
+                case ToolCall():
+                    raise ProviderMalformed("The model called a tool although it was given none.")
                 case Finished(reason):
                     finish_reason = reason
                 case _:
                     assert_never(event)
     if finish_reason is None:
         raise ProviderDisconnected("The answer ended without its end mark.")
-    yield Written(
-        finish_reason,
-        {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-        },
-    )
+    yield Written(finish_reason, None if usage is None else asdict(usage))
