@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import orjson
 
 from app.adapters.llm.answer import Answer, Take
+from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
 from app.adapters.llm.message_events import MessageEvents
-from app.adapters.llm.remote import Vendor
+from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
     ChatRequest,
     ContextTooLong,
@@ -52,7 +53,9 @@ class Messages:
 
     def client(self, sdk: Any, **options: Any) -> Any:
         """The SDK's client. Its spans would cost as much as our parsing."""
-        return sdk.AsyncAnthropic(open_telemetry=False, **options)
+        client = sdk.AsyncAnthropic(open_telemetry=False, **options)
+        _ = client.messages.with_streaming_response
+        return client
 
     def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
         return client.messages.with_streaming_response.create(**self.parameters(request))
@@ -150,10 +153,12 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
     }
 
 
-PROVIDER = Vendor(
-    name="anthropic",
-    dialect=Messages(),
-    base_url="https://api.anthropic.com",
-    own_names=re.compile(r"claude-[a-z0-9.\-]+"),
-    windows={"claude-": 200_000, "claude-2.0": 100_000, "claude-instant": 100_000},
-).adapter()
+PROVIDER = adapter(
+    Vendor(
+        name="anthropic",
+        dialect=Messages(),
+        base_url="https://api.anthropic.com",
+        own_names=re.compile(r"claude-[a-z0-9.\-]+"),
+        windows={"claude-": 200_000, "claude-2.0": 100_000, "claude-instant": 100_000},
+    )
+)

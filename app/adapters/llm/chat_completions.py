@@ -38,11 +38,12 @@ class ChatCompletions:
         self.faults = faults
 
     def client(self, sdk: Any, **options: Any) -> Any:
-        """The SDK's client with nothing that the SDK itself finds in the environment."""
+        """The SDK's client, without the accounts that the SDK finds in the environment."""
         # Servers that need no key take any; without one the SDK refuses to call.
         key = options.pop("api_key") or "none"
         client = sdk.AsyncOpenAI(api_key=key, **options)
         client.organization = client.project = None
+        _ = client.chat.completions.with_streaming_response
         return client
 
     def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:

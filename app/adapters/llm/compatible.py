@@ -1,8 +1,9 @@
 """Vendors that speak chat completions as OpenAI does: a row each."""
 
 from app.adapters.llm.chat_completions import ChatCompletions
+from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
-from app.adapters.llm.remote import Vendor
+from app.adapters.llm.vendor import Vendor
 from app.ports.llm import ProviderAdapter, ProviderOverloaded
 
 
@@ -16,15 +17,17 @@ def _row(
     unknown_window: int = 32_000,
 ) -> ProviderAdapter:
     """A vendor; one without an address of its own is set up by `<NAME>_BASE_URL`."""
-    return Vendor(
-        name=name,
-        dialect=ChatCompletions(faults or Faults(provider=name)),
-        base_url=base_url,
-        needs_key=base_url is not None,
-        default_path=default_path,
-        windows=windows or {},
-        unknown_window=unknown_window,
-    ).adapter()
+    return adapter(
+        Vendor(
+            name=name,
+            dialect=ChatCompletions(faults or Faults(provider=name)),
+            base_url=base_url,
+            needs_key=base_url is not None,
+            default_path=default_path,
+            windows=windows or {},
+            unknown_window=unknown_window,
+        )
+    )
 
 
 ROWS = (

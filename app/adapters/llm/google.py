@@ -5,8 +5,9 @@ from typing import Any
 
 from app.adapters.llm.answer import Answer, usage_of
 from app.adapters.llm.chat_completions import ChatCompletions
+from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
-from app.adapters.llm.remote import Vendor
+from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
     ContextTooLong,
     ProviderRateLimited,
@@ -58,10 +59,12 @@ class Gemini(ChatCompletions):
         return usage_of(counted.input_tokens, written, counted.cached_tokens)
 
 
-PROVIDER = Vendor(
-    name="google",
-    dialect=Gemini(_FAULTS),
-    base_url="https://generativelanguage.googleapis.com/v1beta/openai/",
-    own_names=re.compile(r"gemini-[a-z0-9.\-]+"),
-    windows={"gemini-": 1_000_000, "gemma-": 32_000},
-).adapter()
+PROVIDER = adapter(
+    Vendor(
+        name="google",
+        dialect=Gemini(_FAULTS),
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai/",
+        own_names=re.compile(r"gemini-[a-z0-9.\-]+"),
+        windows={"gemini-": 1_000_000, "gemma-": 32_000},
+    )
+)

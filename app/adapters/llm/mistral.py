@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 from app.adapters.llm.chat_completions import ChatCompletions
+from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
-from app.adapters.llm.remote import Vendor
+from app.adapters.llm.vendor import Vendor
 from app.ports.llm import ChatRequest, ContextTooLong, FinishReason
 
 MAX_TEMPERATURE = 1.5
@@ -49,19 +50,21 @@ class Mistral(ChatCompletions):
         return "length" if said == "model_length" else super().reason(said)
 
 
-PROVIDER = Vendor(
-    name="mistral",
-    dialect=Mistral(_FAULTS),
-    base_url="https://api.mistral.ai/v1",
-    own_names=_OWN_NAMES,
-    windows={
-        "mistral-": 128_000,
-        "ministral-": 128_000,
-        "codestral-": 128_000,
-        "devstral-": 128_000,
-        "pixtral-": 128_000,
-        "magistral-": 40_000,
-        "open-mistral-nemo": 128_000,
-        "open-mixtral-8x22b": 64_000,
-    },
-).adapter()
+PROVIDER = adapter(
+    Vendor(
+        name="mistral",
+        dialect=Mistral(_FAULTS),
+        base_url="https://api.mistral.ai/v1",
+        own_names=_OWN_NAMES,
+        windows={
+            "mistral-": 128_000,
+            "ministral-": 128_000,
+            "codestral-": 128_000,
+            "devstral-": 128_000,
+            "pixtral-": 128_000,
+            "magistral-": 40_000,
+            "open-mistral-nemo": 128_000,
+            "open-mixtral-8x22b": 64_000,
+        },
+    )
+)

@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 from app.adapters.llm.chat_completions import ChatCompletions
+from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
-from app.adapters.llm.remote import Vendor
+from app.adapters.llm.vendor import Vendor
 from app.ports.llm import ChatRequest
 
 # gpt-oss is OpenAI's, but served by others only.
@@ -24,22 +25,24 @@ class OpenAI(ChatCompletions):
         return super().sampling(request)
 
 
-PROVIDER = Vendor(
-    name="openai",
-    dialect=OpenAI(_FAULTS),
-    base_url="https://api.openai.com/v1",
-    own_names=_OWN_NAMES,
-    windows={
-        "gpt-3.5": 16_385,
-        "gpt-4": 8_192,
-        "gpt-4-turbo": 128_000,
-        "gpt-4o": 128_000,
-        "gpt-4.1": 1_000_000,
-        "gpt-5": 400_000,
-        "gpt-": 128_000,
-        "chatgpt-": 128_000,
-        "o1": 200_000,
-        "o3": 200_000,
-        "o4": 200_000,
-    },
-).adapter()
+PROVIDER = adapter(
+    Vendor(
+        name="openai",
+        dialect=OpenAI(_FAULTS),
+        base_url="https://api.openai.com/v1",
+        own_names=_OWN_NAMES,
+        windows={
+            "gpt-3.5": 16_385,
+            "gpt-4": 8_192,
+            "gpt-4-turbo": 128_000,
+            "gpt-4o": 128_000,
+            "gpt-4.1": 1_000_000,
+            "gpt-5": 400_000,
+            "gpt-": 128_000,
+            "chatgpt-": 128_000,
+            "o1": 200_000,
+            "o3": 200_000,
+            "o4": 200_000,
+        },
+    )
+)
