@@ -130,7 +130,7 @@ class ChatCompletions:
             content = delta.get("content")
             if content:
                 answer.texts.append(content if isinstance(content, str) else self.text(content))
-            if len(delta) > 1:
+            if len(delta) > 1 or not content:
                 self._read_rest(answer, delta)
         said = choice.get("finish_reason")
         if said in _BROKEN:
