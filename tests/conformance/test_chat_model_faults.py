@@ -1,6 +1,7 @@
 """What every provider makes of its server's faults, asked of each one in the registry."""
 
 import asyncio
+import gzip
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -251,6 +252,44 @@ async def test_a_token_now_and_then_is_no_silence(upstream):
     async with upstream.over(script, conduct=replace(PATIENT, idle_s=0.4)) as (_, provider):
         events, failure = await outcome(provider)
     assert (text_of(events), failure) == ("xxxxx", None)
+
+
+async def test_a_reader_who_takes_his_time_is_no_silence_of_the_provider(upstream):
+    wire = upstream.wire
+
+    async def script(exchange):
+        await exchange.send(STREAM_HEAD, wire.start, wire.text("a"))
+        await asyncio.sleep(0.3)
+        await exchange.send(wire.text("b"))
+        await asyncio.sleep(0.05)
+        await exchange.send(wire.text("c"), wire.finish("stop"), wire.end)
+
+    seen = []
+    async with upstream.over(script, conduct=replace(PATIENT, idle_s=0.2)) as (_, provider):
+        async for event in provider.stream(REQUEST):
+            seen.append(event)
+            await asyncio.sleep(0.25)
+    assert text_of(seen) == "abc"
+
+
+async def test_who_cancels_is_not_told_of_silence(upstream):
+    async with upstream.over(silent_after(STREAM_HEAD)) as (_, provider):
+        task = asyncio.ensure_future(outcome(provider))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_compressed_answer_is_read_as_well(upstream):
+    async def script(exchange):
+        body = gzip.compress(b"".join(upstream.whole("Oi")))
+        headers = ("content-type: text/event-stream", "content-encoding: gzip")
+        await exchange.answer("200 OK", body, *headers)
+
+    async with upstream.over(script) as (_, provider):
+        events, failure = await outcome(provider)
+    assert (text_of(events), failure) == ("Oi", None)
 
 
 async def test_all_attempts_share_the_time_for_the_first_token(upstream):

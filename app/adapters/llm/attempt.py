@@ -9,6 +9,7 @@ import httpx2
 
 from app.adapters.llm.answer import AnswerReader
 from app.adapters.llm.failures import Faults, translated_failures
+from app.adapters.llm.silence import Silence
 from app.ports.llm import ChatEvent, Conduct, ProviderMalformed, ProviderStalled
 
 # For the end of the response after the end of the answer: only then can its connection serve again.
@@ -31,14 +32,12 @@ async def attempt(
     Raises:
         ProviderFailed: one of its kinds.
     """
-    silence = _Silence(first_token_s)
+    silence = Silence(first_token_s)
     async with AsyncExitStack() as stack:
+        stack.callback(silence.end)
         with translated_failures(faults):
-            async with silence.limited():
-                response = await stack.enter_async_context(call)
-            if "text/event-stream" not in response.headers.get("content-type", ""):
-                raise ProviderMalformed("The provider answered with something other than a stream.")
-            chunks = await stack.enter_async_context(aclosing(response.iter_bytes()))
+            response = await silence.limited(stack.enter_async_context(call))
+            chunks = await stack.enter_async_context(aclosing(_chunks(response.http_response)))
             while (chunk := await _next(chunks, reader, silence)) is not None:
                 for event in reader.read(chunk):
                     yield event
@@ -51,44 +50,19 @@ async def attempt(
                 yield event
 
 
-class _Silence:
-    """How long a provider may still say nothing."""
-
-    def __init__(self, limit_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.begin(limit_s)
-
-    def begin(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._ends_s = self._loop.time() + limit_s
-
-    def limited(self) -> "_Limited":
-        return _Limited(self._ends_s, self._limit_s)
-
-
-class _Limited(AbstractAsyncContextManager[None]):
-    """`asyncio.timeout_at` that names its failure."""
-
-    def __init__(self, ends_s: float, limit_s: float) -> None:
-        self._timeout = asyncio.timeout_at(ends_s)
-        self._limit_s = limit_s
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*error)
-        except TimeoutError:
-            raise ProviderStalled(f"Nothing came for {round(self._limit_s, 1):g} s.") from None
+def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    if "text/event-stream" not in response.headers.get("content-type", ""):
+        raise ProviderMalformed("The provider answered with something other than a stream.")
+    # We ask for no encoding, so the layers that undo one can mostly be spared.
+    is_encoded = "content-encoding" in response.headers
+    return response.aiter_bytes() if is_encoded else response.aiter_raw()
 
 
 async def _next(
-    chunks: AsyncIterator[bytes], reader: AnswerReader, silence: _Silence
+    chunks: AsyncIterator[bytes], reader: AnswerReader, silence: Silence
 ) -> bytes | None:
     try:
-        async with silence.limited():
-            return await anext(chunks, None)
+        return await silence.limited(anext(chunks, None))
     except (ProviderStalled, httpx2.HTTPError, OSError):
         # Some servers fall silent or cut the connection instead of ending it; nothing is lost.
         if reader.is_whole:
