@@ -48,11 +48,9 @@ class RedisCache:
 
     async def forget(self, *keys: str) -> None:
         self._near.drop(*keys)
-        now_s = self._clock.monotonic_s()
-        self._owed |= dict.fromkeys(keys, now_s)
+        # Until Redis has forgotten them, whoever asks here loads them.
+        self._owed |= dict.fromkeys(keys, self._clock.monotonic_s())
         await self.settle()
-        # Whoever asked in between may have found the old value in Redis.
-        self._near.drop(*keys)
         await self._bus.publish(CHANNEL, {"keys": keys})
 
     async def settle(self) -> None:

@@ -107,6 +107,8 @@ class RunWriter:
             del self._terminations[next(iter(self._terminations))]
         with suppress(RedisDown):
             await self._terminate_all()
+        if self._terminations:
+            self._wanted.set()
 
     async def write(self) -> None:
         """Write whenever there is something; runs as long as buffers are used."""

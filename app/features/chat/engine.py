@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from app.core.background import kept_up
 from app.core.errors import Problem
 from app.core.ids import RunId, new_id
 from app.features.chat.abandonment import cancel_when_abandoned
@@ -164,7 +165,7 @@ async def open_runs(ports: Ports) -> FeatureContext:
     async with asyncio.TaskGroup() as tasks:
         engine = RunEngine(ports, tasks)
         work = (engine.beat, engine.keep_what_is_written, engine.hear_cancels, engine.drain)
-        background = [tasks.create_task(one()) for one in work]
+        background = [tasks.create_task(kept_up(one)) for one in work]
         try:
             yield engine
         finally:

@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
+from app.core.background import kept_up
 from app.core.errors import Problem
 from app.ports import Ports
 from app.ports.store import Scope
@@ -32,7 +34,8 @@ async def number_events(system: Scope) -> None:
 async def open_numbering(ports: Ports) -> FeatureContext:
     """The pass for as long as the service runs."""
     async with asyncio.TaskGroup() as tasks:
-        worker = tasks.create_task(number_events(ports.database.system()))
+        system = ports.database.system()
+        worker = tasks.create_task(kept_up(partial(number_events, system)))
         try:
             yield None
         finally:

@@ -1,6 +1,7 @@
 """Cache, limiter and bus over one Redis, as several processes use them."""
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -158,3 +159,27 @@ async def test_what_is_no_message_of_this_service_is_passed_over(processes, serv
         await server.do("PUBLISH", "adc:v1:bus", "rubbish")
         await other.bus.publish("c", {"n": 1})
         assert await asyncio.wait_for(anext(messages), 5) == {"n": 1}
+
+
+async def test_commands_that_are_given_up_never_mix_up_the_answers_of_others(processes):
+    one, other, _ = processes
+    for number in range(20):
+        await one.cache.fetch(f"k{number}", Counted(number), ttl_s=600)
+    chance = random.Random(7)
+    absent = Counted("this would have been in Redis")
+    for turn in range(40):
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                number: group.create_task(other.cache.fetch(f"k{number}", absent, ttl_s=600))
+                for number in range(20)
+            }
+            for _ in range(turn % 8):
+                await asyncio.sleep(0)
+            for number in chance.sample(range(20), 10):
+                asked[number].cancel()
+        for number, task in asked.items():
+            assert task.cancelled() or task.result() == number
+        await one.bus.publish("cache.forget", {"keys": [f"k{number}" for number in range(20)]})
+        await asyncio.sleep(0.005)
+    assert absent.count == 0
+    assert await other.is_shared_now()

@@ -10,7 +10,7 @@ from app.core.clock import SystemClock
 from app.ports.limiter import Rate
 from app.ports.shared import SharedState
 from tests.support.loads import Counted
-from tests.support.redis_server import REFUSING, RedisServer
+from tests.support.redis_server import REFUSING, RedisServer, muting_proxy
 from tests.support.runs import Viewer, a_run_id, frame, frames, write
 
 pytestmark = pytest.mark.anyio
@@ -144,6 +144,7 @@ async def test_what_could_not_be_forgotten_or_ended_is_made_up_for(processes, se
     await Viewer(other, run_id).sees(frames(1, 3))
     await one.cache.fetch("k", Counted("old"), ttl_s=60)
     server.freeze()
+    await one.limiter.take("k", Rate(5, NEVER_REFILLED_S))  # so that it is known to be down
     await one.cache.forget("k")
     await one.run_buffers.terminate(run_id, b"ended by another")
     assert await one.cache.fetch("k", Counted("new"), ttl_s=1) == "new"
@@ -167,6 +168,23 @@ async def test_a_redis_that_comes_and_goes_leaves_no_connections_behind(processe
         await shared_again(*processes)
     connections = (await server.do("CLIENT", "LIST")).count(b"\n")
     assert connections <= 3 * 18 + 1
+
+
+async def test_a_connection_that_died_without_a_word_is_replaced(server, processes):
+    async with (
+        muting_proxy(server) as proxy,
+        open_redis(proxy.url, SystemClock()) as process,
+        process.bus.subscribe("c") as messages,
+        asyncio.timeout(15),
+    ):
+        await processes[0].bus.publish("c", {"n": 0})
+        assert await anext(messages) == {"n": 0}
+        proxy.mute()
+        heard = asyncio.ensure_future(anext(messages))
+        while not heard.done():
+            await processes[0].bus.publish("c", {"n": 1})
+            await asyncio.sleep(0.05)
+        assert await heard == {"n": 1}
 
 
 async def test_a_server_that_is_loading_counts_as_down():
