@@ -13,7 +13,7 @@ TOOLS := $(VENV)/.requirements-dev
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(SERVICE) ## See it work: own database, a document, an agent, four answers; no key needed
+demo: $(SERVICE) ## See it work: own database, two documents, an agent, five answers; no key needed
 	@exec $(PY) -m app.command_line demo
 
 run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.data)

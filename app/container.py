@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from app.adapters.files.database import DatabaseFiles
 from app.adapters.llm import PROVIDERS
 from app.adapters.parser import PARSERS
+from app.adapters.parser.sandbox.process_sandbox import open_sandbox
 from app.adapters.shared.memory import open_memory
 from app.adapters.store import STORES
 from app.core.clock import Clock, SystemClock
@@ -53,6 +54,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             files=DatabaseFiles(database),
             models=Models(providers),
             parsers=PARSERS,
+            sandbox=stack.enter_context(open_sandbox()),
             shared=await stack.enter_async_context(open_shared(settings, clock)),
             draining=asyncio.Event(),
         )

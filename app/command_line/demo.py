@@ -1,8 +1,9 @@
-"""The demo: a service of its own, a document, an agent, four questions, every event shown."""
+"""The demo: a service of its own, two documents, an agent, questions, every event shown."""
 
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.command_line.demo_client import DemoClient, demo_client
 from app.command_line.demo_failure import DemoFailed
@@ -18,7 +19,8 @@ from app.command_line.demo_service import (
 from app.command_line.stop_signals import StopSignals
 from app.core.settings import Settings, SettingsInvalid, child_environment, load_settings
 
-DOCUMENT = REPOSITORY / "examples" / "loja-aurora.md"
+EXAMPLES = REPOSITORY / "examples"
+DOCUMENTS = (EXAMPLES / "loja-aurora.md", EXAMPLES / "aurora-clube.pdf")
 INDEXING_TIMEOUT_S = 60.0
 POLL_S = 0.1
 SYSTEM_PROMPT = (
@@ -63,7 +65,23 @@ class Demo:
 
     def _prepare(self, client: DemoClient) -> str:
         knowledge_base_id = client.create_knowledge_base("Políticas da Loja Aurora")
-        document = client.upload(DOCUMENT, knowledge_base_id=knowledge_base_id)
+        passages = sum(
+            self._teach(client, path, knowledge_base_id=knowledge_base_id) for path in DOCUMENTS
+        )
+        model_id = self.settings.default_model_id
+        agent_id = client.create_agent(
+            "Atendente Aurora",
+            system_prompt=SYSTEM_PROMPT,
+            model_id=model_id,
+            knowledge_base_id=knowledge_base_id,
+        )
+        self.screen.line(f"The agent “Atendente Aurora” knows both in {passages} passages.")
+        self.screen.line(f"It answers with the model `{model_id}`.")
+        return agent_id
+
+    def _teach(self, client: DemoClient, path: Path, *, knowledge_base_id: str) -> int:
+        """Upload a document and wait until it is searchable; in how many passages it is."""
+        document = client.upload(path, knowledge_base_id=knowledge_base_id)
         deadline = time.monotonic() + INDEXING_TIMEOUT_S
         with self.screen.indexing(document.name) as show:
             show(document.progress, document.status)
@@ -74,18 +92,8 @@ class Demo:
                 document = client.document(document.id)
                 show(document.progress, document.status)
         if document.status == "failed":
-            raise DemoFailed(f"The document could not be indexed: {document.error}")
-        model_id = self.settings.default_model_id
-        agent_id = client.create_agent(
-            "Atendente Aurora",
-            system_prompt=SYSTEM_PROMPT,
-            model_id=model_id,
-            knowledge_base_id=knowledge_base_id,
-        )
-        passages = f" in {document.chunk_count} passages" if document.chunk_count else ""
-        self.screen.line(f"The agent “Atendente Aurora” knows the document{passages}.")
-        self.screen.line(f"It answers with the model `{model_id}`.")
-        return agent_id
+            raise DemoFailed(f"{document.name} could not be indexed: {document.error}")
+        return document.chunk_count
 
     def _ask(self, client: DemoClient, agent_id: str, question: Question, *, number: int) -> bool:
         """Ask and show; whether something was wrong with the answer."""

@@ -31,7 +31,7 @@ class Document(Received):
     name: str
     status: Literal["queued", "processing", "ready", "failed"]
     progress: int
-    chunk_count: int | None = None
+    chunk_count: int = 0
     error: object = None
 
 
@@ -58,7 +58,7 @@ class DemoClient:
         response = self._http.post(
             "/api/v2/knowledge/upload",
             data={"knowledge_base_id": knowledge_base_id},
-            files={"file": (path.name, path.read_bytes(), "text/markdown")},
+            files={"file": (path.name, path.read_bytes())},
         )
         return _read(response, Uploaded).data[0]
 

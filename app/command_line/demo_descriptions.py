@@ -58,7 +58,8 @@ def _progress(progress: Progress) -> str:
 def _source(source: Source, *, width: int) -> str:
     excerpt = _HEADING_MARK.sub("", source.content_excerpt)
     shortened = shorten(excerpt, max(width - 2, 40), placeholder=" …")
-    return f"[{source.index}] {source.source}, score {source.score:.2f}\n“{shortened}”"
+    page = f", page {source.page}" if source.page else ""
+    return f"[{source.index}] {source.source}{page}, score {source.score:.2f}\n“{shortened}”"
 
 
 def _metadata(metadata: Metadata) -> str:

@@ -42,6 +42,7 @@ class Source(Received):
     source: str
     score: float
     content_excerpt: str
+    page: int | None = None
 
 
 class Usage(Received):

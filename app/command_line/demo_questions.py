@@ -15,6 +15,8 @@ class Question:
     text: str
     notice: str
     answerable: bool = True
+    page: int | None = None
+    """The page that the answer has to cite, where the document has pages."""
 
 
 QUESTIONS = (
@@ -31,8 +33,13 @@ QUESTIONS = (
         notice="the first event comes at once, before anything was searched or written",
     ),
     Question(
+        text="Qual é o valor da franquia do plano Aurora Proteção?",
+        notice="this one comes from the PDF, and its source names the page",
+        page=3,
+    ),
+    Question(
         text="Vocês emitem passagens aéreas para Lisboa?",
-        notice="the document says nothing about this, so the agent says so and cites nothing",
+        notice="the documents say nothing about this, so the agent says so and cites nothing",
         answerable=False,
     ),
 )
@@ -43,7 +50,7 @@ class Answer:
     """An answer as it grows, and the times at which its parts came."""
 
     text: str = ""
-    source_indices: set[int] = field(default_factory=set[int])
+    source_pages: dict[int, int | None] = field(default_factory=dict[int, int | None])
     last_event: str = ""
     first_event_s: float | None = None
     first_text_s: float | None = None
@@ -61,7 +68,8 @@ class Answer:
                 if self.first_text_s is None:
                     self.first_text_s = event.elapsed_s
             case "source", {"index": int(index)}:
-                self.source_indices.add(index)
+                page = event.data.get("page")
+                self.source_pages[index] = page if isinstance(page, int) else None
             case _:
                 pass
 
@@ -74,12 +82,14 @@ def unmet(question: Question, answer: Answer) -> list[str]:
         wrong.append(f"the last event is `{answer.last_event or 'none'}`, not `done`")
     if not answer.text.strip():
         wrong.append("there is no text")
-    if question.answerable and not answer.source_indices:
+    if question.answerable and not answer.source_pages:
         wrong.append("there is no `source` event")
     if question.answerable and not cited:
-        wrong.append("the answer cites nothing, though the document holds what was asked")
-    if question.answerable and not cited <= answer.source_indices:
+        wrong.append("the answer cites nothing, though a document holds what was asked")
+    if question.answerable and not cited <= answer.source_pages.keys():
         wrong.append("the answer cites a source that was not sent")
+    if question.page not in (None, *(answer.source_pages.get(index) for index in cited)):
+        wrong.append(f"the answer does not cite page {question.page}")
     if not question.answerable and cited:
-        wrong.append("the answer cites the document, which does not hold what was asked")
+        wrong.append("the answer cites a document, though none holds what was asked")
     return wrong

@@ -1,21 +1,28 @@
 """What the service needs from outside, as Protocols; `Ports` holds one of each."""
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-from app.core.clock import Clock
-from app.core.encryption import Vault
-from app.core.settings import Settings
-from app.ports.bus import Bus
-from app.ports.cache import Cache
-from app.ports.files import Files
-from app.ports.limiter import Limiter
-from app.ports.llm import Models
-from app.ports.parser import Parser
-from app.ports.run_buffers import RunBuffers
-from app.ports.shared import SharedState
-from app.ports.store import Database
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+# Only for the type checker: a process that reads one document imports `app.ports.parser`, and
+# must start at once, without settings, cryptography and all that they bring.
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from app.core.clock import Clock
+    from app.core.encryption import Vault
+    from app.core.settings import Settings
+    from app.ports.bus import Bus
+    from app.ports.cache import Cache
+    from app.ports.files import Files
+    from app.ports.limiter import Limiter
+    from app.ports.llm import Models
+    from app.ports.parser import Parser, Sandbox
+    from app.ports.run_buffers import RunBuffers
+    from app.ports.shared import SharedState
+    from app.ports.store import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,7 @@ class Ports:
     files: Files
     models: Models
     parsers: Mapping[str, Parser]
+    sandbox: Sandbox
     shared: SharedState
     draining: asyncio.Event
     """Set when the process has been told to stop: nothing new begins, what runs is ended."""

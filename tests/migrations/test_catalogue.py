@@ -14,6 +14,7 @@ SYSTEM_FUNCTIONS = {
     "api_key_find_v1",
     "api_key_register_v1",
     "documents_claim_v1",
+    "documents_claim_v2",
     "events_number_v1",
     "files_sweep_v1",
     "organization_ensure_v1",

@@ -9,6 +9,8 @@ PARSERS: Registry[Parser] = Registry(
         __name__,
         "PARSER",
         (
+            "pdf",
+            "html",
             "markdown",
             "text",
         ),

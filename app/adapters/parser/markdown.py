@@ -2,7 +2,7 @@
 
 import re
 
-from app.adapters.parser.decoding import decode, looks_binary
+from app.adapters.parser.decoding import LIBRARIES, decode, looks_binary
 from app.ports.parser import ParsedText, Parser
 
 EXTENSIONS = (".md", ".markdown")
@@ -16,7 +16,7 @@ def _claims(content: bytes, name: str) -> bool:
 
 
 def _parse(content: bytes) -> ParsedText:
-    return ParsedText(decode(content), is_markdown=True)
+    return ParsedText((decode(content),), is_markdown=True)
 
 
-PARSER = Parser("markdown", "text/markdown", EXTENSIONS, _claims, _parse)
+PARSER = Parser("markdown", "text/markdown", EXTENSIONS, _claims, _parse, LIBRARIES)

@@ -1,6 +1,6 @@
 """Plain text in any common encoding."""
 
-from app.adapters.parser.decoding import decode, looks_binary
+from app.adapters.parser.decoding import LIBRARIES, decode, looks_binary
 from app.ports.parser import ParsedText, Parser
 
 
@@ -9,7 +9,7 @@ def _claims(content: bytes, name: str) -> bool:
 
 
 def _parse(content: bytes) -> ParsedText:
-    return ParsedText(decode(content), is_markdown=False)
+    return ParsedText((decode(content),), is_markdown=False)
 
 
-PARSER = Parser("text", "text/plain", (".txt", ".text"), _claims, _parse)
+PARSER = Parser("text", "text/plain", (".txt", ".text"), _claims, _parse, LIBRARIES)

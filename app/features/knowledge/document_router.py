@@ -84,10 +84,13 @@ async def upload(
     knowledge_base_id: Annotated[Id, Form()],
     metadata: Annotated[dict[str, Any], Depends(_metadata)],
 ) -> Uploaded:
-    """Markdown and text files, told from their bytes. Indexing goes on after the answer.
+    """PDF, HTML, Markdown and text files, told from their bytes, whatever they are called.
 
-    Follow it at `GET /documents/{id}`: `status` and `progress`. Unless all files are acceptable,
-    none is kept.
+    Indexing goes on after the answer; follow it at `GET /documents/{id}`: `status` and `progress`.
+    Unless all files are acceptable, none is kept. Each file is read in a process of its own with
+    limits on time and memory. One that cannot be read becomes `failed`, and `error.code` says why:
+    `document_encrypted`, `document_without_text` (a scan), `document_empty`,
+    `document_too_complex`, `document_unreadable`. Pages of a PDF come back with each passage.
     """
     if len(file) > MAX_FILES:
         raise InvalidUpload(f"Send at most {MAX_FILES} files at once.")
@@ -193,7 +196,7 @@ async def list_chunks(
     },
 )
 async def get_content(document_id: PathId, knowledge: Readable) -> Response:
-    """The bytes as they were uploaded, always as an attachment."""
+    """The bytes as they were uploaded, always as an attachment, PDF and HTML too."""
     document, content = await knowledge.content(DocumentId(document_id))
     return Response(
         content,

@@ -1,15 +1,17 @@
 """The queue of documents as a worker sees it; every step carries the lease that fences it."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from app.core.errors import Problem
-from app.core.ids import OrganizationId
+from app.core.ids import OrganizationId, new_id
 from app.core.schemas import Resource
 from app.domain_events import EVENTS
 from app.domain_events.document_failed import DocumentFailed
 from app.domain_events.document_ready import DocumentReady
-from app.features.knowledge.chunking import TextChunk
 from app.features.knowledge.schemas import Chunking
+from app.ports.parser import TextChunk
 from app.ports.store import Database
 
 
@@ -37,24 +39,34 @@ class IndexingQueue:
         self._database = database
         self._lease_s = lease_s
 
-    async def claim(self, lease_id: str, *, limit: int) -> list[ClaimedDocument]:
-        """Documents that wait, or whose worker went silent."""
+    async def claim(
+        self, lease_id: str, *, limit: int, per_organization: int
+    ) -> list[ClaimedDocument]:
+        """Documents that wait, or whose worker went silent, of the least busy organizations."""
         rows = await self._database.system().call(
-            "documents_claim_v1", lease_id=lease_id, lease_s=self._lease_s, limit=limit
+            "documents_claim_v2",
+            lease_id=lease_id,
+            lease_s=self._lease_s,
+            limit=limit,
+            per_organization=per_organization,
         )
         return [ClaimedDocument.model_validate(row) for row in rows]
 
     async def stage(
-        self, document: ClaimedDocument, chunks: list[TextChunk], *, progress: int
+        self, document: ClaimedDocument, chunks: Sequence[TextChunk], *, progress: int
     ) -> None:
         """Add a batch out of sight, tell the progress and renew the lease."""
         await self._step(
             document,
             "document_stage_v1",
             lease_s=self._lease_s,
-            chunks=[chunk.row() for chunk in chunks],
+            chunks=[asdict(chunk) | {"id": new_id()} for chunk in chunks],
             progress=progress,
         )
+
+    async def renew(self, document: ClaimedDocument, *, progress: int) -> None:
+        """Keep the lease while the document is worked on."""
+        await self.stage(document, [], progress=progress)
 
     async def publish(self, document: ClaimedDocument, *, chunk_count: int) -> None:
         """Make the whole document searchable at once."""

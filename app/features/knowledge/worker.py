@@ -1,31 +1,36 @@
-"""Indexes documents: claims them, cuts them, stages the chunks, publishes the whole."""
+"""Indexes documents: claims them, has them read, stages the chunks, publishes the whole."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import structlog
 
+from app.core.background import kept_up
 from app.core.errors import Problem, ServiceUnavailable
 from app.core.ids import new_id
-from app.features.knowledge.chunking import TextChunk, cut
 from app.features.knowledge.indexing import ClaimedDocument, IndexingQueue, LeaseLost
 from app.ports import Ports
-from app.ports.parser import DocumentEmpty, DocumentUnreadable, ParsedText
+from app.ports.parser import Cut, DocumentUnreadable, Parser, TextChunk
 from app.web.routing import FeatureContext
 
 LEASE_S = 60
 POLL_S = 0.3
 RETRY_POLL_S = 2.0
-AT_ONCE = 2
+AT_ONCE = 4
+PER_ORGANIZATION = 2
 BATCH = 200
 MAX_ATTEMPTS = 5
-PARSED_PERCENT = 10
+READING_PERCENT = 1
+READ_PERCENT = 10
 log = structlog.get_logger(__name__)
 
 
 class OriginalLost(DocumentUnreadable):
     """The original file is gone."""
+
+
+class FormatForgotten(DocumentUnreadable):
+    """The document's format is not read any more."""
 
 
 class IndexingFailed(Problem):
@@ -35,23 +40,36 @@ class IndexingFailed(Problem):
 class IndexingWorker:
     """One of any number of workers over the same queue."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, *, lease_s: int = LEASE_S) -> None:
         self._ports = ports
-        self._queue = IndexingQueue(ports.database, lease_s=LEASE_S)
+        self._lease_s = lease_s
+        self._queue = IndexingQueue(ports.database, lease_s=lease_s)
 
     async def run(self) -> None:
         """Work until cancelled; what was begun then is taken over when its lease has run out."""
         await self._forget_orphans()
-        while True:
-            try:
-                claimed = await self._queue.claim(new_id(), limit=AT_ONCE)
-                await asyncio.gather(*(self.index(document) for document in claimed))
-            except Problem as problem:
-                log.warning("indexing_paused", code=problem.code())
-                await asyncio.sleep(RETRY_POLL_S)
-                continue
-            if not claimed:
-                await asyncio.sleep(POLL_S)
+        busy: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                claimed = await self._claim(AT_ONCE - len(busy))
+                for document in claimed or []:
+                    task = tasks.create_task(self.index(document))
+                    busy.add(task)
+                    task.add_done_callback(busy.discard)
+                if claimed is None:
+                    await asyncio.sleep(RETRY_POLL_S)
+                elif len(busy) == AT_ONCE:
+                    await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+                elif not claimed:
+                    await asyncio.sleep(POLL_S)
+
+    async def _claim(self, limit: int) -> list[ClaimedDocument] | None:
+        """What is to be done next; None while the queue cannot be asked."""
+        try:
+            return await self._queue.claim(new_id(), limit=limit, per_organization=PER_ORGANIZATION)
+        except Problem as problem:
+            log.warning("indexing_paused", code=problem.code())
+            return None
 
     async def _forget_orphans(self) -> None:
         with suppress(Problem):
@@ -62,56 +80,73 @@ class IndexingWorker:
         """Bring one document to `ready`, `failed`, or back to the queue."""
         log.info("document_claimed", document_id=document.id, attempt=document.attempts)
         try:
+            if document.attempts > MAX_ATTEMPTS:
+                # Whoever had it before never reported: it may have taken its service with it.
+                await self._give_up(document, _failed(), retry=False)
+                return
             await self._index(document)
             log.info("document_ready", document_id=document.id)
         except LeaseLost:
             log.warning("document_lease_lost", document_id=document.id)
         except DocumentUnreadable as problem:
             await self._give_up(document, problem, retry=False)
-        except ServiceUnavailable:
-            raise
+        except ServiceUnavailable as problem:
+            # Its lease runs out in a while, and the document is taken up again.
+            log.warning("document_postponed", document_id=document.id, code=problem.code())
         except Exception:
             log.exception("document_indexing_crashed", document_id=document.id)
-            retry = document.attempts < MAX_ATTEMPTS
-            await self._give_up(
-                document, IndexingFailed("Upload it again, or ask us."), retry=retry
-            )
+            await self._give_up(document, _failed(), retry=document.attempts < MAX_ATTEMPTS)
 
     async def _index(self, document: ClaimedDocument) -> None:
+        chunks = await self._held(document)
+        await self._queue.stage(document, [], progress=READ_PERCENT)
+        for start in range(0, len(chunks), BATCH):
+            batch = chunks[start : start + BATCH]
+            share = (99 - READ_PERCENT) * (start + len(batch)) // len(chunks)
+            await self._queue.stage(document, batch, progress=READ_PERCENT + share)
+        await self._queue.publish(document, chunk_count=len(chunks))
+
+    async def _held(self, document: ClaimedDocument) -> tuple[TextChunk, ...]:
+        """The chunks, read while the lease is renewed; the reading ends with the lease."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(document))
+                while not (await asyncio.wait((reading,), timeout=self._lease_s / 3))[0]:
+                    with suppress(ServiceUnavailable):
+                        await self._queue.renew(document, progress=READING_PERCENT)
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return reading.result()
+
+    async def _read(self, document: ClaimedDocument) -> tuple[TextChunk, ...]:
         content = await self._ports.files.get(document.organization_id, document.id)
         if content is None:
             raise OriginalLost
-        chunks = await asyncio.to_thread(partial(self._cut, document, content))
-        if not chunks:
-            raise DocumentEmpty("The document holds no text.")
-        await self._queue.stage(document, [], progress=PARSED_PERCENT)
-        for start in range(0, len(chunks), BATCH):
-            batch = chunks[start : start + BATCH]
-            share = (99 - PARSED_PERCENT) * (start + len(batch)) // len(chunks)
-            await self._queue.stage(document, batch, progress=PARSED_PERCENT + share)
-        await self._queue.publish(document, chunk_count=len(chunks))
-
-    def _cut(self, document: ClaimedDocument, content: bytes) -> list[TextChunk]:
-        parser = next(
-            parser
-            for parser in self._ports.parsers.values()
-            if parser.content_type == document.content_type
-        )
-        parsed: ParsedText = parser.parse(content)
         sizes = document.chunking
-        return list(cut(parsed, size=sizes.size, overlap=sizes.overlap))
+        cut = Cut(size=sizes.size, overlap=sizes.overlap)
+        return await self._ports.sandbox.chunks(self._parser(document), content, cut)
+
+    def _parser(self, document: ClaimedDocument) -> Parser:
+        for parser in self._ports.parsers.values():
+            if parser.content_type == document.content_type:
+                return parser
+        raise FormatForgotten(f"No parser reads {document.content_type}.")
 
     async def _give_up(self, document: ClaimedDocument, problem: Problem, *, retry: bool) -> None:
         log.info("document_failed", document_id=document.id, code=problem.code(), retry=retry)
-        with suppress(LeaseLost):
+        with suppress(LeaseLost, Problem):
             await self._queue.fail(document, problem, retry=retry)
+
+
+def _failed() -> IndexingFailed:
+    return IndexingFailed(f"It was tried {MAX_ATTEMPTS} times. Upload it again, or ask us.")
 
 
 @asynccontextmanager
 async def open_indexing(ports: Ports) -> FeatureContext:
     """A worker for as long as the service runs."""
     async with asyncio.TaskGroup() as tasks:
-        worker = tasks.create_task(IndexingWorker(ports).run())
+        worker = tasks.create_task(kept_up(IndexingWorker(ports).run))
         try:
             yield None
         finally:

@@ -1,0 +1,122 @@
+"""Files of strangers, each read in a process of its own that is killed when it goes too far."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Event
+
+import structlog
+
+from app.adapters.parser.sandbox.child import NOT_BEGUN
+from app.adapters.parser.sandbox.exchange import Ended, exchange
+from app.adapters.parser.sandbox.orders import (
+    AnswerMalformed,
+    Limits,
+    Order,
+    Refused,
+    read_answer,
+    too_complex,
+)
+from app.ports.parser import (
+    Cut,
+    DocumentTooComplex,
+    DocumentUnreadable,
+    Parser,
+    ParsingUnavailable,
+    TextChunk,
+)
+
+AT_ONCE = 4
+REGISTRY = "app.adapters.parser"
+log = structlog.get_logger(__name__)
+
+
+class ProcessSandbox:
+    """At most `AT_ONCE` documents at a time, each in a child of its own."""
+
+    def __init__(self, threads: ThreadPoolExecutor, limits: Limits, registry: str) -> None:
+        self._threads = threads
+        self._limits = limits
+        self._registry = registry
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def chunks(self, parser: Parser, content: bytes, cut: Cut) -> tuple[TextChunk, ...]:
+        order = Order(
+            registry=self._registry,
+            parser=parser.name,
+            parent=os.getpid(),
+            limits=self._limits,
+            cut=cut,
+        )
+        cancelled = Event()
+        async with self._places:
+            reading = self._threads.submit(partial(_read, order, content, cancelled))
+            try:
+                return await asyncio.wrap_future(reading)
+            finally:
+                cancelled.set()
+                await _ended(reading)
+
+
+async def _ended(reading: "Future[tuple[TextChunk, ...]]") -> None:
+    """Wait until nothing is left of a child, however often this is cancelled."""
+    while not reading.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
+
+
+def _read(order: Order, content: bytes, cancelled: Event) -> tuple[TextChunk, ...]:
+    try:
+        ended = exchange(order, content, cancelled)
+    except OSError as error:
+        raise ParsingUnavailable(f"No process could be started: {error.strerror}.") from None
+    return _chunks(ended, order)
+
+
+def _chunks(ended: Ended, order: Order) -> tuple[TextChunk, ...]:
+    if ended.exit_code == NOT_BEGUN:
+        raise ParsingUnavailable("The process that reads files could not begin.")
+    if ended.stopped or ended.exit_code:
+        raise _failure(ended, order)
+    try:
+        said = read_answer(ended.output, order.limits)
+    except AnswerMalformed:
+        raise DocumentUnreadable("The parser's answer is not whole.") from None
+    if isinstance(said, Refused):
+        if said.crash:
+            log.error("parser_crashed", parser=order.parser, place=said.crash)
+        raise said.problem
+    return said
+
+
+def _failure(ended: Ended, order: Order) -> DocumentUnreadable:
+    limits = order.limits
+    log.warning(
+        "parser_killed", parser=order.parser, exit_code=ended.exit_code, stopped=ended.stopped
+    )
+    match ended.stopped, -ended.exit_code:
+        case "time", _:
+            return too_complex(f"{limits.wall_s:.0f} s")
+        case "output", _:
+            return DocumentTooComplex(f"It holds more than {limits.output_chars} characters.")
+        case None, signal.SIGXCPU:
+            return too_complex(f"{limits.cpu_s} s of computing")
+        case None, signal.SIGKILL | signal.SIGALRM:
+            return too_complex("the memory or the time that a document may take")
+        case _:
+            return DocumentUnreadable(
+                "Reading it failed: the file is damaged, or more complex than can be read."
+            )
+
+
+@contextmanager
+def open_sandbox(
+    limits: Limits | None = None, *, registry: str = REGISTRY
+) -> Generator[ProcessSandbox]:
+    """A sandbox whose parsers are looked up in the module `registry`."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parsing") as threads:
+        yield ProcessSandbox(threads, limits or Limits(), registry)
