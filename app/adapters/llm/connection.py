@@ -58,7 +58,7 @@ def _client(vendor: Vendor, address: str, settings: Settings, conduct: Conduct) 
     limits = httpx2.Limits(
         max_connections=MAX_CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS
     )
-    http = sdk.DefaultAioHttpClient(
+    http = httpx2.AsyncClient(
         verify=_trust(),
         limits=limits,
         timeout=timeout,
