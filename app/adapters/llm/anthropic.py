@@ -12,6 +12,7 @@ from app.adapters.llm.answer import Answer, Take
 from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
 from app.adapters.llm.message_events import MessageEvents
+from app.adapters.llm.posting import posted
 from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
     ChatRequest,
@@ -53,18 +54,18 @@ class Messages:
 
     def client(self, sdk: Any, **options: Any) -> Any:
         """The SDK's client. Its spans would cost as much as our parsing."""
-        client = sdk.AsyncAnthropic(open_telemetry=False, **options)
-        _ = client.messages.with_streaming_response
-        return client
+        return sdk.AsyncAnthropic(open_telemetry=False, **options)
 
     def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
-        return client.messages.with_streaming_response.create(**self.parameters(request))
+        sampling = _sampling(request)
+        headers = SAMPLING_VERSION if sampling else {}
+        return posted(client, "/v1/messages", self.parameters(request) | sampling, headers)
 
     def begin(self, answer: Answer) -> Take:
         return MessageEvents(answer, _FAULTS).read
 
     def parameters(self, request: ChatRequest) -> dict[str, Any]:
-        """The arguments of the SDK's `create`."""
+        """The body of the request, but for how the answer is chosen."""
         system = "\n\n".join(m.content for m in request.messages if m.role == "system")
         tools = [_tool(spec) for spec in request.tools]
         return {
@@ -74,21 +75,16 @@ class Messages:
             "stream": True,
             **({"system": system} if system else {}),
             **({"tools": tools} if tools else {}),
-            **_sampling(request),
         }
 
 
 def _sampling(request: ChatRequest) -> dict[str, Any]:
-    """`temperature` or else `top_p`, as both together are refused; the SDK knows neither."""
+    """`temperature` or else `top_p`, as both together are refused."""
     if not _TAKES_SAMPLING.fullmatch(request.model):
         return {}
     if request.temperature is not None:
-        chosen = {"temperature": min(request.temperature, 1.0)}
-    elif request.top_p is not None:
-        chosen = {"top_p": request.top_p}
-    else:
-        return {}
-    return {"extra_body": chosen, "extra_headers": SAMPLING_VERSION}
+        return {"temperature": min(request.temperature, 1.0)}
+    return {} if request.top_p is None else {"top_p": request.top_p}
 
 
 def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:

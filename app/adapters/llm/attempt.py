@@ -37,7 +37,7 @@ async def attempt(
         stack.callback(silence.end)
         with translated_failures(faults):
             response = await silence.limited(stack.enter_async_context(call))
-            chunks = await stack.enter_async_context(aclosing(_chunks(response.http_response)))
+            chunks = await stack.enter_async_context(aclosing(_chunks(response)))
             while (chunk := await _next(chunks, reader, silence)) is not None:
                 for event in reader.read(chunk):
                     yield event

@@ -8,6 +8,7 @@ import orjson
 
 from app.adapters.llm.answer import Answer, Take, usage_of
 from app.adapters.llm.failures import Faults
+from app.adapters.llm.posting import posted
 from app.ports.llm import (
     ChatRequest,
     DialectName,
@@ -43,12 +44,10 @@ class ChatCompletions:
         key = options.pop("api_key") or "none"
         client = sdk.AsyncOpenAI(api_key=key, **options)
         client.organization = client.project = None
-        _ = client.chat.completions.with_streaming_response
         return client
 
     def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
-        create = client.chat.completions.with_streaming_response.create
-        return create(**self.parameters(request))
+        return posted(client, "/chat/completions", self.parameters(request), {})
 
     def begin(self, answer: Answer) -> Take:
         return partial(self.read, answer)
