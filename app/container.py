@@ -14,7 +14,7 @@ from app.core.clock import Clock, SystemClock
 from app.core.encryption import Vault, keep_key
 from app.core.settings import Settings
 from app.ports import Ports
-from app.ports.llm import Models
+from app.ports.llm import Conduct, Models
 from app.ports.shared import SharedState
 
 PROVIDER_NAMES = tuple(PROVIDERS)
@@ -43,8 +43,9 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     async with AsyncExitStack() as stack:
         store = next(store for store in STORES.values() if store.claims(settings))
         database = await stack.enter_async_context(store.open(settings))
+        conduct = Conduct(clock=clock)
         providers = {
-            name: await stack.enter_async_context(adapter.open(settings))
+            name: await stack.enter_async_context(adapter.open(settings, conduct))
             for name, adapter in PROVIDERS.items()
         }
         yield Ports(

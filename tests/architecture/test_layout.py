@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.adapters.llm import PROVIDERS
+from app.adapters.llm import PROVIDERS, compatible
 from app.adapters.parser import PARSERS
 from app.adapters.store import STORES
 from app.core.errors import Problem, subclasses
@@ -44,16 +44,16 @@ def test_a_migration_is_small_and_tells_postgrest(path):
 
 
 @pytest.mark.parametrize(
-    ("registry", "folder", "constant"),
+    ("registry", "folder", "constant", "rows"),
     [
-        (PROVIDERS, "adapters/llm", "PROVIDER"),
-        (PARSERS, "adapters/parser", "PARSER"),
-        (STORES, "adapters/store", "STORE"),
-        (EVENTS, "domain_events", "EVENT"),
+        (PROVIDERS, "adapters/llm", "PROVIDER", compatible.ROWS),
+        (PARSERS, "adapters/parser", "PARSER", ()),
+        (STORES, "adapters/store", "STORE", ()),
+        (EVENTS, "domain_events", "EVENT", ()),
     ],
 )
-def test_whatever_can_be_registered_is(registry, folder, constant):
-    exporting = {
+def test_whatever_can_be_registered_is(registry, folder, constant, rows):
+    exporting = {row.name for row in rows} | {
         path.stem
         for path in (ROOT / "app" / folder).glob("*.py")
         for node in parsed(path).body

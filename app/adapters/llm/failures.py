@@ -1,15 +1,21 @@
 """What goes wrong between us and a provider, as the port's failures; its wording never leaks."""
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
+import structlog
 
 from app.ports.llm import (
     ContextTooLong,
     ProviderDisconnected,
     ProviderFailed,
+    ProviderMalformed,
+    ProviderOutOfCredit,
     ProviderOverloaded,
     ProviderRateLimited,
     ProviderRefusedKey,
@@ -17,33 +23,133 @@ from app.ports.llm import (
     ProviderStalled,
 )
 
+log = structlog.get_logger(__name__)
+
+Signs = Mapping[str, type[ProviderFailed]]
+
+MAX_RETRY_AFTER_S = 3600.0
+MAX_BODY_CHARS = 64 * 1024
+# Words of an error's body, in lower case, that tell more than its status does.
+_SIGNS: Signs = {
+    "context_length_exceeded": ContextTooLong,
+    "maximum context length": ContextTooLong,
+    "context window": ContextTooLong,
+    "insufficient_quota": ProviderOutOfCredit,
+}
+# Words of an error that comes within a stream and so has no status.
+_SIGNS_IN_STREAM: Signs = {
+    "rate_limit": ProviderRateLimited,
+    "rate limit": ProviderRateLimited,
+    "overloaded": ProviderOverloaded,
+    "server_error": ProviderOverloaded,
+    "unavailable": ProviderOverloaded,
+    "api_error": ProviderOverloaded,
+    "internal": ProviderOverloaded,
+    "authentication": ProviderRefusedKey,
+    "invalid_request": ProviderRefusedRequest,
+}
 _BY_STATUS: Mapping[int, type[ProviderFailed]] = {
     401: ProviderRefusedKey,
+    402: ProviderOutOfCredit,
     403: ProviderRefusedKey,
     408: ProviderStalled,
     429: ProviderRateLimited,
 }
-_TOO_LONG = ("context_length_exceeded", "maximum context length", "context window")
-_OVERLOADED = ("overloaded", "server_error", "unavailable")
-MAX_RETRY_AFTER_S = 3600
+_DETAILS: Mapping[type[ProviderFailed], str] = {
+    ContextTooLong: "Send a shorter conversation, or use a model with a larger window.",
+    ProviderOutOfCredit: "Add credit to the account that the key belongs to.",
+}
+# What programs compare, such as `model_not_found`; no key has this form.
+_LABEL = re.compile(r"['\"](?:type|code|status)['\"]: ['\"]([A-Za-z_]{3,48})['\"]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How one provider tells its faults, beyond what all do."""
+
+    provider: str
+    signs: Signs = field(default_factory=dict[str, type[ProviderFailed]])
+    # Finds, in the body in lower case, the seconds to wait.
+    retry_after: re.Pattern[str] | None = None
+
+    def of_status(self, status: int, body: object, headers: Mapping[str, str]) -> ProviderFailed:
+        """The failure that an answer with an error status tells."""
+        said = str(body)[:MAX_BODY_CHARS].lower()
+        kind = _BY_STATUS.get(status, ProviderRefusedRequest)
+        if status >= 500:
+            kind = ProviderOverloaded
+        else:
+            kind = _find({**self.signs, **_SIGNS}, said) or kind
+        log.info("provider_refused", provider=self.provider, status=status, labels=_labels(body))
+        detail = _DETAILS.get(kind, f"The provider answered with status {status}.")
+        return kind(detail, retry_after_s=self._retry_after_s(said, headers))
+
+    def of_error(self, error: object) -> ProviderFailed:
+        """The failure that an `{"error": …}` within a stream tells."""
+        code: object = error.get("code") if isinstance(error, dict) else None
+        if isinstance(code, int) and code >= 400:
+            return self.of_status(code, error, {})
+        said = str(error)[:MAX_BODY_CHARS].lower()
+        kind = _find({**self.signs, **_SIGNS, **_SIGNS_IN_STREAM}, said) or ProviderFailed
+        log.info("provider_broke_off", provider=self.provider, labels=_labels(error))
+        return kind(_DETAILS.get(kind, "The provider ended the answer with an error."))
+
+    def _retry_after_s(self, said: str, headers: Mapping[str, str]) -> float | None:
+        in_body = self.retry_after.search(said) if self.retry_after else None
+        given = _seconds(in_body[1]) if in_body else _asked_pause_s(headers)
+        return None if given is None else min(max(0.0, given), MAX_RETRY_AFTER_S)
+
+
+def _labels(body: object) -> list[str]:
+    return sorted(set(_LABEL.findall(str(body)[:MAX_BODY_CHARS])))[:8]
+
+
+def _find(signs: Signs, said: str) -> type[ProviderFailed] | None:
+    return next((kind for sign, kind in signs.items() if sign in said), None)
+
+
+def _asked_pause_s(headers: Mapping[str, str]) -> float | None:
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    given = headers.get("retry-after", "")
+    seconds = _seconds(given)
+    if seconds is not None or not given:
+        return seconds
+    try:
+        # By the sender's own clock, which need not agree with ours.
+        until, sent = parsedate_to_datetime(given), parsedate_to_datetime(headers.get("date", ""))
+        return (until - sent).total_seconds()
+    except (TypeError, ValueError):
+        return None
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None
 
 
 @contextmanager
-def translated_failures() -> Generator[None]:
+def translated_failures(faults: Faults) -> Generator[None]:
     """Wrapped round the call and round every chunk of its answer."""
     try:
         yield
     except ProviderFailed:
         raise
-    except httpx2.TimeoutException as error:
-        raise ProviderStalled("The provider did not answer in time.") from error
-    except (httpx2.HTTPError, OSError) as error:
-        raise ProviderDisconnected("The provider could not be reached.") from error
+    except httpx2.TimeoutException:
+        raise ProviderStalled("The provider did not answer in time.") from None
+    except httpx2.DecodingError:
+        raise ProviderMalformed("The provider sent bytes that cannot be decoded.") from None
+    except (httpx2.HTTPError, OSError):
+        raise ProviderDisconnected("The connection to the provider was lost.") from None
     except Exception as error:
-        raise _from_sdk(error) from error
+        failure = _from_sdk(error, faults)
+        if failure is None:
+            raise
+        # The SDK's exception holds the provider's words, which may repeat our key.
+        raise failure from None
 
 
-def _from_sdk(error: Exception) -> Exception:
+def _from_sdk(error: Exception, faults: Faults) -> ProviderFailed | None:
     # By name and not by class: importing an SDK only to name its exceptions would cost every start
     # the half second that its lazy import saves.
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -51,40 +157,11 @@ def _from_sdk(error: Exception) -> Exception:
         return ProviderStalled("The provider did not answer in time.")
     if "APIConnectionError" in names:
         return ProviderDisconnected("The provider could not be reached; see its base URL.")
-    status = getattr(error, "status_code", None)
+    status: Any = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return _from_status(
-            status, str(getattr(error, "body", "")), getattr(error, "response", None)
-        )
-    return error
-
-
-def _from_status(status: int, body: str, response: Any) -> ProviderFailed:
-    said = body.lower()
-    if status < 500 and any(sign in said for sign in _TOO_LONG):
-        return ContextTooLong("Send a shorter conversation, or use a model with a larger window.")
-    if status == 429:
-        return ProviderRateLimited(headers=_retry_after(response))
-    if status >= 500:
-        return ProviderOverloaded(f"The provider answered with status {status}.")
-    kind = _BY_STATUS.get(status, ProviderRefusedRequest)
-    return kind(f"The provider answered with status {status}.")
-
-
-def _retry_after(response: Any) -> dict[str, str]:
-    given = response.headers.get("retry-after", "") if response is not None else ""
-    if given.replace(".", "", 1).isdigit():
-        return {"Retry-After": str(min(max(1, round(float(given))), MAX_RETRY_AFTER_S))}
-    return {}
-
-
-def from_error_object(error: object) -> ProviderFailed:
-    """The failure that an `{"error": …}` within a stream tells."""
-    said = str(error).lower()
-    if any(sign in said for sign in _TOO_LONG):
-        return ContextTooLong()
-    if "rate_limit" in said or "rate limit" in said:
-        return ProviderRateLimited()
-    if any(sign in said for sign in _OVERLOADED):
-        return ProviderOverloaded("The provider ended the answer with an error.")
-    return ProviderFailed("The provider ended the answer with an error.")
+        response: Any = getattr(error, "response", None)
+        headers = response.headers if response is not None else {}
+        return faults.of_status(status, getattr(error, "body", ""), headers)
+    if names & {"OpenAIError", "AnthropicError"}:
+        return ProviderFailed("The call could not be made.")
+    return None

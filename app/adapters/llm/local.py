@@ -7,7 +7,15 @@ from contextlib import asynccontextmanager
 
 from app.adapters.llm.quotation import choose, fold
 from app.core.settings import Settings
-from app.ports.llm import ChatEvent, ChatRequest, Finished, ProviderAdapter, TextDelta, Usage
+from app.ports.llm import (
+    ChatEvent,
+    ChatRequest,
+    Conduct,
+    Finished,
+    ProviderAdapter,
+    TextDelta,
+    Usage,
+)
 
 NAME = "local"
 CONTEXT_WINDOW = 32_000
@@ -42,7 +50,7 @@ class LocalProvider:
 
     name = NAME
     is_configured = True
-    key_variable = None
+    required_variable = None
 
     def recognises(self, model: str) -> bool:
         return model == NAME
@@ -81,7 +89,7 @@ def _closed(sentence: str) -> str:
 
 
 @asynccontextmanager
-async def open_local(settings: Settings) -> AsyncGenerator[LocalProvider]:
+async def open_local(settings: Settings, conduct: Conduct) -> AsyncGenerator[LocalProvider]:
     """The provider; there is nothing to open."""
     yield LocalProvider()
 

@@ -82,6 +82,9 @@ class FrameList:
         if self._news is None:
             self._news = asyncio.Event()
         news = self._news
+        if timeout_s is None:
+            await news.wait()
+            return True
         try:
             async with asyncio.timeout(timeout_s):
                 await news.wait()

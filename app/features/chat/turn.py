@@ -15,8 +15,10 @@ from app.ports.llm import (
     Finished,
     Message,
     ProviderDisconnected,
+    ProviderMalformed,
     ResolvedModel,
     TextDelta,
+    ToolCall,
     Usage,
 )
 
@@ -107,6 +109,8 @@ async def _write(request: ChatRequest, model: ResolvedModel) -> AsyncGenerator[T
                     yield Answer(text)
                 case Usage():
                     yield Counted(event)
+                case ToolCall():
+                    raise ProviderMalformed("The model called a tool although it was given none.")
                 case Finished(reason):
                     finish_reason = reason
                 case _:

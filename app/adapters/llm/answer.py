@@ -1,0 +1,181 @@
+"""Reads the bytes of one answer, in whatever dialect, into the port's events. Does no I/O."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from app.adapters.llm.call_pieces import CallPieces
+from app.adapters.llm.event_lines import DataLines, LineTooLong
+from app.adapters.llm.surrogates import HalfCharacters, whole
+from app.ports.llm import (
+    ChatEvent,
+    EmptyAnswer,
+    Finished,
+    FinishReason,
+    ProviderDeclined,
+    ProviderDisconnected,
+    ProviderFailed,
+    ProviderMalformed,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
+
+DONE = b"[DONE]"
+MAX_TOKENS = 2**31
+_NO_PART = "The provider sent JSON that is no part of an answer."
+
+
+class Answer:
+    """What has been read of one answer; a dialect fills it, `AnswerReader` empties it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.calls = CallPieces()
+        self.usage: Usage | None = None
+        self.reason: FinishReason | None = None
+        self.has_end_mark = False
+        self.is_refusal = False
+        # Whether anything but a sign of life has come.
+        self.has_progressed = False
+
+
+# Takes one JSON value of the stream into the answer.
+Take = Callable[[Any], None]
+
+
+class AnswerReader:
+    """Feed it what the network brings; texts that arrive together come out together."""
+
+    def __init__(self, begin: Callable[[Answer], Take]) -> None:
+        self._answer = Answer()
+        self._take = begin(self._answer)
+        self._lines = DataLines()
+        self._halves = HalfCharacters()
+        self._has_halves = False
+        self._has_said = False
+        self._shown_usage: Usage | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model has said that it is finished; usage may still follow."""
+        return self._answer.reason is not None or self._answer.has_end_mark
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is to come, even if the server keeps the connection open."""
+        return self._answer.has_end_mark
+
+    def has_progressed(self) -> bool:
+        """Whether more than signs of life has come since this was last asked."""
+        progressed, self._answer.has_progressed = self._answer.has_progressed, False
+        return progressed
+
+    def read(self, chunk: bytes) -> Iterator[ChatEvent]:
+        """What the chunk brings; what came before a fault is given first.
+
+        Raises:
+            ProviderFailed: the stream holds a fault, or tells of one, before the answer is whole.
+        """
+        return self._events(self._lines.feed(chunk))
+
+    def end(self) -> Iterator[ChatEvent]:
+        """What remains when the stream has ended.
+
+        Raises:
+            ProviderDisconnected: the answer has no end.
+            EmptyAnswer, ProviderDeclined: it holds nothing to show.
+        """
+        if not self.is_done:
+            yield from self._events(self._lines.end())
+        if not self.is_whole:
+            raise ProviderDisconnected("The stream ended before the answer did.")
+        reason, calls = self._outcome()
+        if not self._has_said and not calls:
+            raise _nothing(reason)
+        yield from calls
+        yield Finished(reason)
+
+    def _events(self, payloads: Iterator[bytes]) -> Iterator[ChatEvent]:
+        failure: ProviderFailed | None = None
+        try:
+            for payload in payloads:
+                if payload == DONE:
+                    self._answer.has_end_mark = True
+                else:
+                    self._take(self._value(payload))
+                if self._answer.has_end_mark:
+                    break
+        except ProviderFailed as error:
+            failure = error
+        except LineTooLong:
+            failure = ProviderMalformed("The provider sent a line without end.")
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
+            failure = ProviderMalformed(_NO_PART)
+        yield from self._news()
+        if failure is not None and not self.is_whole:
+            raise failure
+
+    def _news(self) -> Iterator[ChatEvent]:
+        answer = self._answer
+        if answer.texts:
+            # PostgreSQL's text cannot hold NUL, and no reader misses it.
+            text = "".join(answer.texts).replace("\x00", "")
+            answer.texts.clear()
+            if self._has_halves:
+                text = self._halves.join(text)
+            if text:
+                self._has_said = self._has_said or not text.isspace()
+                yield TextDelta(text)
+        if answer.usage is not None and answer.usage != self._shown_usage:
+            self._shown_usage = answer.usage
+            yield answer.usage
+
+    def _value(self, payload: bytes) -> Any:
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            if b"\\u" not in payload:
+                raise ProviderMalformed("The provider sent something that is not JSON.") from None
+        # orjson refuses the escape of half a character; its other half is in the next chunk.
+        try:
+            value = json.loads(payload)
+        except (ValueError, RecursionError):
+            raise ProviderMalformed("The provider sent something that is not JSON.") from None
+        self._has_halves = True
+        return value
+
+    def _outcome(self) -> tuple[FinishReason, list[ToolCall]]:
+        reason = self._answer.reason or "stop"
+        if reason in ("length", "content_filter"):
+            return reason, []  # what the model was writing when it was stopped may be a call
+        calls = self._answer.calls.whole()
+        if self._has_halves:
+            calls = [ToolCall(c.id, whole(c.name), whole(c.arguments), c.signature) for c in calls]
+        if calls:
+            return "tool_calls", calls
+        return "content_filter" if self._answer.is_refusal else "stop", []
+
+
+def _nothing(reason: FinishReason) -> ProviderFailed:
+    if reason == "content_filter":
+        return ProviderDeclined("Ask in other words, or use another model.")
+    if reason == "length":
+        return EmptyAnswer(
+            "The model used all of its tokens before it wrote a word. Raise max_tokens."
+        )
+    return EmptyAnswer("Ask again, or in other words.")
+
+
+def usage_of(read: object, written: object, cached: object) -> Usage | None:
+    """Usage from the numbers of a report; None where it does not tell what was used."""
+    counts = [_tokens(read), _tokens(written), _tokens(cached)]
+    if counts[0] is None and counts[1] is None:
+        return None
+    return Usage(*(count or 0 for count in counts))
+
+
+def _tokens(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and 0 <= value < MAX_TOKENS else None

@@ -1,0 +1,70 @@
+"""Google's Gemini models, over its OpenAI-compatible address."""
+
+import re
+from typing import Any
+
+from app.adapters.llm.answer import Answer, usage_of
+from app.adapters.llm.chat_completions import ChatCompletions
+from app.adapters.llm.connection import adapter
+from app.adapters.llm.failures import Faults
+from app.adapters.llm.vendor import Vendor
+from app.ports.llm import (
+    ContextTooLong,
+    ProviderRateLimited,
+    ProviderRefusedKey,
+    ToolCall,
+    Usage,
+)
+
+_FAULTS = Faults(
+    provider="google",
+    signs={
+        # Both come with the status 400.
+        "api key not valid": ProviderRefusedKey,
+        "api_key_invalid": ProviderRefusedKey,
+        "exceeds the maximum number of tokens": ContextTooLong,
+        "resource_exhausted": ProviderRateLimited,
+    },
+    # Google asks for a pause in the body, not in a header.
+    retry_after=re.compile(r"retrydelay\W+(\d+(?:\.\d+)?)s"),
+)
+
+
+class Gemini(ChatCompletions):
+    """Chat completions with signed tool calls and with thoughts that are counted apart."""
+
+    def sent_call(self, call: ToolCall) -> dict[str, Any]:
+        sent = super().sent_call(call)
+        if call.signature is not None:
+            # Gemini 3 answers 400 when a call comes back without it.
+            sent["extra_content"] = {"google": {"thought_signature": call.signature}}
+        return sent
+
+    def signature(self, call: dict[str, Any]) -> str | None:
+        extra = call.get("extra_content") or {}
+        signature = (extra.get("google") or {}).get("thought_signature")
+        return signature if isinstance(signature, str) else None
+
+    def read(self, answer: Answer, part: Any) -> None:
+        # An error comes in a list.
+        super().read(answer, part[0] if isinstance(part, list) else part)
+
+    def usage(self, usage: dict[str, Any]) -> Usage | None:
+        counted = super().usage(usage)
+        total = usage.get("total_tokens")
+        if counted is None or not isinstance(total, int):
+            return counted
+        # The total alone holds the thoughts, which cost what answers cost.
+        written = max(counted.output_tokens, total - counted.input_tokens)
+        return usage_of(counted.input_tokens, written, counted.cached_tokens)
+
+
+PROVIDER = adapter(
+    Vendor(
+        name="google",
+        dialect=Gemini(_FAULTS),
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai/",
+        own_names=re.compile(r"gemini-[a-z0-9.\-]+"),
+        windows={"gemini-": 1_000_000, "gemma-": 32_000},
+    )
+)
