@@ -122,6 +122,7 @@ async def test_after_a_kill_the_question_and_the_partial_answer_are_there(data_d
     assert kept[1]["content"].startswith("pedaço")
 
 
+@pytest.mark.embedded
 async def test_bad_settings_are_reported_together_and_without_their_values():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "main:app"),
@@ -136,6 +137,7 @@ async def test_bad_settings_are_reported_together_and_without_their_values():
     assert b"s3cret" not in errors
 
 
+@pytest.mark.embedded
 async def test_the_demo_passes_without_a_terminal():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.command_line", "demo"),

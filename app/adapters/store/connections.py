@@ -101,7 +101,7 @@ async def open_pool(
     """A database whose connections are closed at the end.
 
     Args:
-        is_exclusive: no other process can reach the database.
+        is_exclusive: no other process can have the database open.
         is_shared: a transaction pooler lends each transaction a session that others use too: no
             prepared statement outlives a call, and the role is chosen in every transaction.
         connect: where and how to connect; for a session of our own, with the role's settings.

@@ -30,12 +30,14 @@ def _address(settings: Settings) -> str:
     return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
-async def _connect(url: str) -> asyncpg.Connection:
+async def _connect(settings: Settings) -> asyncpg.Connection:
     """A connection that keeps nothing in a session, so that it works through a pooler too."""
     try:
-        return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+        return await asyncpg.connect(
+            _address(settings), timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
+        )
     except ValueError:
-        # The driver's wording repeats parts of the address, perhaps of its password.
+        # The wording repeats parts of the address, perhaps of its password.
         raise StoreRefused(
             "DATABASE_URL cannot be read: percent-encode the special characters of its password."
         ) from None
@@ -45,9 +47,9 @@ async def _connect(url: str) -> asyncpg.Connection:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncGenerator[asyncpg.Connection]:
+async def _connected(settings: Settings) -> AsyncGenerator[asyncpg.Connection]:
     with translated_failures():
-        connection = await _connect(url)
+        connection = await _connect(settings)
         try:
             yield connection
         finally:
@@ -62,7 +64,7 @@ async def migrate_postgres(settings: Settings) -> list[str]:
         StoreRefused: it does not take these credentials.
         MigrationFailed: a migration cannot be applied.
     """
-    async with _connected(_address(settings)) as connection:
+    async with _connected(settings) as connection:
         return await migrate(connection, read_migrations())
 
 
@@ -80,8 +82,11 @@ async def _ensure_schema(connection: asyncpg.Connection) -> None:
         require_newest(recorded, variable="DATABASE_URL")
 
 
-async def _is_pooled(connection: asyncpg.Connection) -> bool:
-    """Whether a pooler answers: it names a process of its own, not the one that serves."""
+async def _is_pooled(settings: Settings, connection: asyncpg.Connection) -> bool:
+    """Whether a pooler answers: by its address, or as it names another process than is at work."""
+    address = settings.database_url.get_secret_value() if settings.database_url else ""
+    if ":6543/" in address or "pgbouncer=true" in address:
+        return True
     return connection.get_server_pid() != await connection.fetchval("select pg_backend_pid()")
 
 
@@ -95,15 +100,14 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
         MigrationFailed: its schema cannot be brought up to date.
         SchemaOutdated: its schema is too old, and this user may not change it.
     """
-    url = _address(settings)
-    async with _connected(url) as connection:
+    async with _connected(settings) as connection:
         await _ensure_schema(connection)
-        is_pooled = await _is_pooled(connection)
+        is_pooled = await _is_pooled(settings, connection)
     log.info("database_opened", through_pooler=is_pooled)
     # Whoever the address names, calls are made as the role that may call functions only. A pooler
     # takes no role for a session, as its sessions are not one client's.
     role = {} if is_pooled else {"server_settings": {"role": ROLE}}
-    async with open_pool(dsn=url, is_shared=is_pooled, **role) as database:
+    async with open_pool(dsn=_address(settings), is_shared=is_pooled, **role) as database:
         yield database
 
 
