@@ -4,7 +4,6 @@ import pytest
 
 from app.core.settings import SettingsInvalid, load_settings
 
-
 KEY = {"SUPABASE_SERVICE_KEY": "sb_secret_s3cret"}
 
 

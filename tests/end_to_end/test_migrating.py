@@ -10,7 +10,7 @@ from tests.conftest import database_url
 from tests.support.service import ROOT
 from tests.support.supabase_lite import SECRET_KEY
 
-pytestmark = [pytest.mark.anyio, pytest.mark.embedded]
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 UNMIGRATE = """
 drop schema agentes cascade; drop schema supabase_migrations cascade;
 drop schema public cascade; create schema public

@@ -106,8 +106,10 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
     log.info("database_opened", through_pooler=is_pooled)
     # Whoever the address names, calls are made as the role that may call functions only. A pooler
     # takes no role for a session, as its sessions are not one client's.
-    role = {} if is_pooled else {"server_settings": {"role": ROLE}}
-    async with open_pool(dsn=_address(settings), is_shared=is_pooled, **role) as database:
+    role = {} if is_pooled else {"role": ROLE}
+    async with open_pool(
+        dsn=_address(settings), is_shared=is_pooled, server_settings=role
+    ) as database:
         yield database
 
 
