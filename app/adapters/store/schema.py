@@ -3,7 +3,7 @@
 from app.adapters.store.migrations import read_migrations
 
 # From this migration on, each writes its version into the database; it stands for all before it.
-FIRST_RECORDED = "20261124002000"
+FIRST_RECORDED = "20261125230000"
 LIST_FUNCTION = "migrations_list_v1"
 
 

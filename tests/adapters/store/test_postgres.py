@@ -71,7 +71,7 @@ async def test_a_user_who_may_only_call_is_served_and_told_what_is_missing(
     async with open_postgres(settings) as database:
         await an_organization(database)
     await connection.execute("delete from agentes.migrations")
-    with pytest.raises(SchemaOutdated, match=r"20261124002000.*python main.py migrate"):
+    with pytest.raises(SchemaOutdated, match=r"20261125230000.*python main.py migrate"):
         async with open_postgres(settings):
             pass
 

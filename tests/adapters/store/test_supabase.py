@@ -68,7 +68,7 @@ async def test_a_database_without_the_schema_is_told_with_the_command(connection
 async def test_an_older_schema_is_told_with_what_it_lacks(connection, supabase_url):
     await connection.execute("delete from agentes.migrations")
     told = await why_not(project(supabase_url))
-    assert "lacks the migrations 20261124002000" in told
+    assert "lacks the migrations 20261125230000" in told
     assert "`supabase db push`" in told
 
 
@@ -118,7 +118,7 @@ async def test_the_service_key_may_call_where_a_browser_may_not(supabase_url):
         answer = await service.post(
             "/rpc/migrations_list_v1", json={}, headers={"apikey": SECRET_KEY}
         )
-    assert answer.json()[0] == "20261124002000"
+    assert answer.json()[0] == "20261125230000"
     assert JWT_SECRET not in answer.text
 
 

@@ -8,7 +8,7 @@ create table agentes.migrations (
   applied_at timestamptz not null default now()
 );
 comment on table agentes.migrations is
-  'Versions that this database has, from 20261124002000 on; that one stands for all before it.';
+  'Versions that this database has, from 20261125230000 on; that one stands for all before it.';
 
 create function agentes.migration_applied(p_version text) returns void
 language sql as $$
@@ -32,6 +32,6 @@ begin
   perform agentes.lock_function('public.migrations_list_v1()', 'agentes_system');
 end $$;
 
-select agentes.migration_applied('20261124002000');
+select agentes.migration_applied('20261125230000');
 
 notify pgrst, 'reload schema';
