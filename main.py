@@ -1,5 +1,13 @@
-"""The application for `uvicorn main:app`."""
+"""The application for `uvicorn main:app`; `python main.py` lists the commands."""
 
-from app.application import create_app
+if __name__ == "__main__":
+    from app.command_line.__main__ import commands
+    from app.command_line.migrate import migrate_with
+    from app.container import migrate_database
 
-app = create_app()
+    commands.command("migrate")(migrate_with(migrate_database))
+    commands(prog_name="python main.py")
+else:
+    from app.application import create_app
+
+    app = create_app()

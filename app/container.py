@@ -10,12 +10,15 @@ from app.adapters.parser import PARSERS
 from app.adapters.parser.sandbox.process_sandbox import open_sandbox
 from app.adapters.shared.memory import open_memory
 from app.adapters.store import STORES
+from app.adapters.store.migrations import MigrationFailed
+from app.adapters.store.postgres import migrate_postgres
 from app.core.clock import Clock, SystemClock
 from app.core.encryption import Vault, keep_key
 from app.core.settings import Settings
 from app.ports import Ports
 from app.ports.llm import Conduct, Models
 from app.ports.shared import SharedState
+from app.ports.store import StoreRefused
 
 PROVIDER_NAMES = tuple(PROVIDERS)
 
@@ -60,3 +63,16 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             shared=await stack.enter_async_context(open_shared(settings, clock)),
             draining=asyncio.Event(),
         )
+
+
+async def migrate_database(settings: Settings) -> list[str]:
+    """Bring the database at `DATABASE_URL` to the newest schema; returns what was applied.
+
+    Raises:
+        StoreUnavailable: it cannot be reached.
+        StoreRefused: it does not take these credentials, or a migration failed.
+    """
+    try:
+        return await migrate_postgres(settings)
+    except MigrationFailed as error:
+        raise StoreRefused(str(error)) from error

@@ -20,8 +20,28 @@ from app.adapters.store.embedded import prepare_database
 from app.application import create_app
 from app.core.ids import new_id
 from app.core.settings import Settings
+from tests.support.supabase_lite import SECRET_KEY, Lite, make_template, running_lite
 
 TEMPLATE = "template_agentes"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = (
+        "where services keep data; `supabase`: through @supabase/lite, each test with one parameter"
+    )
+    parser.addoption("--store", choices=("postgres", "supabase"), default="postgres", help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shorten the second round: it asks about the store, and what parameters vary is not that."""
+    if config.getoption("--store") == "postgres":
+        return
+    kept: dict[str, pytest.Item] = {}
+    for item in items:
+        if not item.get_closest_marker("once"):
+            kept.setdefault(item.nodeid.partition("[")[0], item)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept.values()])
+    items[:] = kept.values()
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +58,7 @@ def cluster() -> Iterator[Cluster]:
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
             async with running_cluster(Path(folder, "data"), durable=False) as running:
+                await make_template(running, TEMPLATE)
                 await prepare_database(running, TEMPLATE)
                 found.append(running)
                 started.set()
@@ -76,10 +97,41 @@ async def connection(cluster: Cluster, database_name: str) -> AsyncIterator[asyn
     await connection.close()
 
 
+def database_url(cluster: Cluster, database: str, user: str = "postgres") -> str:
+    return f"postgresql://{user}@/{database}?host={cluster.socket_dir}&port={cluster.port}"
+
+
+@pytest.fixture(scope="session")
+def lite(cluster: Cluster) -> Iterator[Lite]:
+    with running_lite(cluster) as lite:
+        yield lite
+
+
 @pytest.fixture
-def settings(cluster: Cluster, database_name: str, tmp_path: Path) -> Settings:
-    url = f"postgresql://postgres@/{database_name}?host={cluster.socket_dir}&port={cluster.port}"
-    return Settings(database_url=SecretStr(url), data_dir=tmp_path, log_level="error")
+async def supabase_url(lite: Lite, database_name: str) -> AsyncIterator[str]:
+    """The address of a Supabase project over the fresh database."""
+    async with lite.project(database_name) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Of a service over the fresh database, in the store that `--store` names."""
+    return request.getfixturevalue(f"{request.config.getoption('--store')}_settings")
+
+
+@pytest.fixture
+def postgres_settings(cluster: Cluster, database_name: str, tmp_path: Path) -> Settings:
+    url = SecretStr(database_url(cluster, database_name))
+    return Settings(database_url=url, data_dir=tmp_path, log_level="error")
+
+
+@pytest.fixture
+def supabase_settings(supabase_url: str, tmp_path: Path) -> Settings:
+    key = SecretStr(SECRET_KEY)
+    return Settings(
+        supabase_url=supabase_url, supabase_service_key=key, data_dir=tmp_path, log_level="error"
+    )
 
 
 @asynccontextmanager

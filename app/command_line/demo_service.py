@@ -31,6 +31,7 @@ NOT_FOR_THE_DEMO = {
     for name in (
         "DATABASE_URL",
         "SUPABASE_URL",
+        "SUPABASE_SERVICE_KEY",
         "REDIS_URL",
         "CLERK_ISSUER",
         "CLERK_PUBLISHABLE_KEY",

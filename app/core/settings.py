@@ -13,7 +13,6 @@ from app.core.addresses import postgres_address, web_address, web_origin
 
 # Later versions serve these; taking them in silence would put data where nobody expects it.
 NOT_SERVED_YET = {
-    "SUPABASE_URL": "Set DATABASE_URL to Supabase's connection string instead.",
     "CLERK_ISSUER": "Requests are made with the API key of the organization `local`.",
     "CLERK_PUBLISHABLE_KEY": "Requests are made with the API key of the organization `local`.",
 }
@@ -34,6 +33,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     public_url: str = "http://127.0.0.1:8000"
     database_url: SecretStr | None = None
+    supabase_url: str | None = None
+    supabase_service_key: SecretStr | None = None
     redis_url: SecretStr | None = None
     default_model_id: str = "local"
     encryption_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -84,6 +85,20 @@ class Settings(BaseSettings):
             raise ValueError("must be like redis://host:6379/0, rediss://… or unix:///path")
         return url
 
+    @field_validator("supabase_url")
+    @classmethod
+    def _encrypted(cls, url: str | None) -> str | None:
+        """A key goes there with each call, so it goes encrypted or does not leave this machine."""
+        if url is None:
+            return None
+        address = urlsplit(url)
+        is_local = address.hostname in ("127.0.0.1", "::1", "localhost")
+        if not address.hostname or address.scheme not in ("https", "http"):
+            raise ValueError("must begin with https://")
+        if address.scheme == "http" and not is_local:
+            raise ValueError("must begin with https://; http:// is for this machine only")
+        return url.rstrip("/")
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, level: object) -> object:
@@ -120,6 +135,8 @@ def load_settings(
         if variables.get(name)
     ]
     problems += _unfit_base_urls(variables, providers)
+    if bool(variables.get("SUPABASE_URL")) != bool(variables.get("SUPABASE_SERVICE_KEY")):
+        problems.append("SUPABASE_URL, SUPABASE_SERVICE_KEY: set both, or neither.")
     fields = {
         name: variables[name.upper()]
         for name in Settings.model_fields

@@ -9,6 +9,7 @@ from app import __version__
 from app.adapters.llm import PROVIDERS, compatible
 from app.adapters.parser import PARSERS
 from app.adapters.store import STORES
+from app.adapters.store.schema import FIRST_RECORDED
 from app.core.errors import Problem, subclasses
 from app.domain_events import EVENTS
 
@@ -37,10 +38,13 @@ def test_a_module_is_small_opens_with_a_door_sign_and_has_short_functions(path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "supabase" / "migrations").glob("*.sql")))
-def test_a_migration_is_small_and_tells_postgrest(path):
+def test_a_migration_is_small_records_itself_and_tells_postgrest(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_FILE_LINES, "split it into two migrations"
     assert text.rstrip().endswith("notify pgrst, 'reload schema';")
+    version = path.name.partition("_")[0]
+    recorded = f"select agentes.migration_applied('{version}');"
+    assert version < FIRST_RECORDED or recorded in text, f"end it with `{recorded}`"
 
 
 @pytest.mark.parametrize(

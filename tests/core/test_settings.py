@@ -1,8 +1,10 @@
-"""What the environment may say."""
+"""What the environment may say, and how it is told when it may not."""
 
 import pytest
 
 from app.core.settings import SettingsInvalid, load_settings
+
+KEY = {"SUPABASE_SERVICE_KEY": "sb_secret_s3cret"}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,26 @@ def test_what_is_no_address_of_redis_is_refused_without_repeating_it(url):
 
 def test_without_an_address_there_is_none():
     assert load_settings({"REDIS_URL": ""}).redis_url is None
+
+
+@pytest.mark.parametrize("variables", [KEY, {"SUPABASE_URL": "https://x.supabase.co"}])
+def test_one_half_of_a_supabase_project_is_refused_with_both_names(variables):
+    with pytest.raises(SettingsInvalid, match="SUPABASE_URL, SUPABASE_SERVICE_KEY") as refused:
+        load_settings(variables)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://s3cret.supabase.co", "s3cret", "ftp://s3cret", "https://", "https://[s3cret"]
+)
+def test_a_supabase_address_that_would_not_keep_the_key_secret_is_refused(url):
+    with pytest.raises(SettingsInvalid, match="SUPABASE_URL: ") as refused:
+        load_settings({"SUPABASE_URL": url, **KEY})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://x.supabase.co/", "http://127.0.0.1:54321"])
+def test_a_supabase_project_is_taken(url):
+    settings = load_settings({"SUPABASE_URL": url, **KEY})
+    assert settings.supabase_url == url.rstrip("/")
+    assert "s3cret" not in repr(settings)

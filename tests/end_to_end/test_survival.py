@@ -93,6 +93,7 @@ async def test_an_answer_that_breaks_off_is_kept_and_ends_with_an_error(data_dir
     assert (kept[-1]["content"], kept[-1]["status"]) == ("Olá", "incomplete")
 
 
+@pytest.mark.once
 async def test_at_sigterm_open_streams_end_with_a_terminal_event(data_dir):
     async with agent_over(endless, data_dir) as (service, _, client, agent):
         following = asyncio.ensure_future(stream(client, agent["id"], asking("Oi")))
@@ -122,6 +123,7 @@ async def test_after_a_kill_the_question_and_the_partial_answer_are_there(data_d
     assert kept[1]["content"].startswith("pedaço")
 
 
+@pytest.mark.once
 async def test_bad_settings_are_reported_together_and_without_their_values():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "main:app"),
@@ -136,6 +138,7 @@ async def test_bad_settings_are_reported_together_and_without_their_values():
     assert b"s3cret" not in errors
 
 
+@pytest.mark.once
 async def test_the_demo_passes_without_a_terminal():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.command_line", "demo"),

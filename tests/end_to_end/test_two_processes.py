@@ -25,7 +25,7 @@ from tests.support.run_streams import (
     resume,
     slowly,
 )
-from tests.support.service import Service, running_service
+from tests.support.service import STORE_VARIABLES, Service, running_service
 from tests.support.stories import an_agent, asking
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def pair(request, cluster, database_name) -> AsyncIterator[Pair]:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         os.chmod(folder, 0o755)
         variables = {
-            "DATABASE_URL": url,
+            **(STORE_VARIABLES or {"DATABASE_URL": url}),
             "REDIS_URL": redis.url,
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": server.url,
@@ -91,6 +91,7 @@ async def test_cut_after_every_event_a_stream_goes_on_at_the_other_process(pair)
         assert texts == WORDS, cut
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("pair", [Endless], ids=["endless"], indirect=True)
 async def test_a_stream_whose_owner_is_killed_ends_once_at_the_other_process(pair):
     async with pair.clients[0].stream("POST", f"{pair.path}/stream", json=asking("Oi")) as answer:
@@ -140,6 +141,7 @@ async def test_equal_requests_at_both_processes_are_one_run(pair):
     assert name_of(streams[0][-1]) == "done"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("pair", [Endless], ids=["endless"], indirect=True)
 async def test_a_frozen_owner_finds_itself_fenced_off(pair):
     async with pair.clients[0].stream("POST", f"{pair.path}/stream", json=asking("Oi")) as answer:

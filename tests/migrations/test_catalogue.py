@@ -1,11 +1,13 @@
 """The schema's own rules, read from the catalogue of a fresh database."""
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
 
 from app.adapters.store.migrations import Migration, MigrationFailed, migrate, read_migrations
+from app.adapters.store.schema import FIRST_RECORDED
 from tests.conftest import connect
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +19,7 @@ SYSTEM_FUNCTIONS = {
     "documents_claim_v2",
     "events_number_v1",
     "files_sweep_v1",
+    "migrations_list_v1",
     "organization_ensure_v1",
     "process_beat_v1",
     "process_beat_v2",
@@ -25,7 +28,7 @@ SYSTEM_FUNCTIONS = {
     "runs_purge_v1",
 }
 # Not a tenant's: configuration of the schema itself and the heartbeat of processes.
-UNTENANTED = {"catalogue", "query_noise", "processes"}
+UNTENANTED = {"catalogue", "migrations", "query_noise", "processes"}
 
 
 async def test_every_table_of_a_tenant_forces_row_level_security(connection):
@@ -50,6 +53,9 @@ async def test_every_public_function_is_locked(connection):
     rows = await connection.fetch(
         """select p.proname, p.prosecdef, p.proowner::regrole::text as owner, p.proconfig,
                   has_function_privilege('agentes_app', p.oid, 'execute') as callable,
+                  has_function_privilege('service_role', p.oid, 'execute') as served,
+                  has_function_privilege('anon', p.oid, 'execute')
+                    or has_function_privilege('authenticated', p.oid, 'execute') as for_browsers,
                   exists (select from aclexplode(p.proacl) a where a.grantee = 0) as for_all,
                   obj_description(p.oid) as comment, p.proargnames[1] as first_argument
              from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -61,12 +67,20 @@ async def test_every_public_function_is_locked(connection):
         assert row["prosecdef"], name
         assert row["owner"] in {"agentes_tenant", "agentes_system"}, name
         assert row["callable"], name
+        assert row["served"], name
         assert not row["for_all"], name
+        assert not row["for_browsers"], name
         assert row["comment"], f"{name}: add `comment on function`"
         assert name.rpartition("_v")[2].isdigit(), f"{name}: name it noun_verb_vN"
         assert row["proconfig"] == ["search_path=pg_catalog, agentes"], name
     without_org = {row["proname"] for row in rows if row["first_argument"] != "p_org"}
     assert without_org == SYSTEM_FUNCTIONS
+
+
+async def test_the_database_knows_which_migrations_it_has(connection):
+    recorded = json.loads(await connection.fetchval("select migrations_list_v1()"))
+    versions = [migration.version for migration in read_migrations()]
+    assert recorded == [version for version in versions if version >= FIRST_RECORDED]
 
 
 async def test_the_function_roles_own_no_table_and_bypass_nothing(connection):

@@ -4,12 +4,16 @@ import os
 import tempfile
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app.adapters.store.bundled import running_cluster
 from app.adapters.store.embedded import prepare_database
+from app.adapters.store.migrations import migrate, read_migrations
 from app.core.ids import new_id
+from tests.conftest import connect
 from tests.support.stories import an_agent, asking, stream
+from tests.support.supabase_lite import make_template
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +46,20 @@ async def test_runs_of_a_live_process_are_left_alone(client, connection):
     )
 
 
-async def test_the_schema_stands_on_postgresql_16_too():
+async def test_the_schema_stands_on_postgresql_16_and_without_a_superuser():
+    """The owner of a hosted Supabase project may make roles and is no superuser."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
         async with running_cluster(Path(folder, "data"), major_version=16, durable=False) as old:
+            await make_template(old, "hosted", owner="hosted_owner")
+            owner = await connect(old, "hosted", "hosted_owner")
+            assert await migrate(owner, read_migrations())
+            await owner.close()
+            server = await connect(old, "hosted")
+            await server.execute("set role service_role")
+            assert await server.fetchval("select migrations_list_v1()")
+            await server.execute("reset role; set role anon")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await server.fetchval("select migrations_list_v1()")
+            await server.close()
             await prepare_database(old)

@@ -1,4 +1,4 @@
-"""The service as a process of its own, over its embedded database."""
+"""The service as a process of its own, over its embedded database if no other is chosen."""
 
 import asyncio
 import os
@@ -15,6 +15,8 @@ import httpx2
 from app.core.settings import child_environment
 
 ROOT = Path(__file__).parents[2]
+# Where services keep their data; empty for the embedded database.
+STORE_VARIABLES: dict[str, str] = {}
 
 
 def free_port() -> int:
@@ -58,7 +60,15 @@ async def started(
             cwd=ROOT,
             stdout=output,
             stderr=output,
-            env=child_environment(**environment, HOST="127.0.0.1", PORT=str(port), **variables),
+            env=child_environment(
+                **{
+                    **environment,
+                    "HOST": "127.0.0.1",
+                    "PORT": str(port),
+                    **STORE_VARIABLES,
+                    **variables,
+                }
+            ),
         )
 
 

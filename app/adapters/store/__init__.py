@@ -1,4 +1,7 @@
-"""Where data is kept. Order is precedence; the embedded one claims always and is last."""
+"""Where data is kept. Order is precedence; the embedded one claims always and is last.
+
+With both DATABASE_URL and SUPABASE_URL set, DATABASE_URL is used: a direct connection is faster.
+"""
 
 from app.core.registry import Registry, load
 from app.ports.store import StoreAdapter
@@ -10,6 +13,7 @@ STORES: Registry[StoreAdapter] = Registry(
         "STORE",
         (
             "postgres",
+            "supabase",
             "embedded",
         ),
     ),

@@ -3,32 +3,22 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
 import orjson
 
+from app.adapters.store.failures import failure_of, unavailable
+from app.adapters.store.statements import statement
 from app.core.ids import OrganizationId
-from app.ports.store import Scope, StoreConflict, StoreRefused, StoreUnavailable
+from app.ports.store import Scope, StoreRefused
 
+# The role that may call functions and read nothing itself.
+ROLE = "agentes_app"
 POOL_SIZE = 20
+CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 2.0
 CALL_TIMEOUT_S = 10.0
-RETRY_AFTER = {"Retry-After": "1"}
-
-_UNAVAILABLE = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
 
 
 @contextmanager
@@ -36,54 +26,58 @@ def translated_failures() -> Generator[None]:
     """The driver's failures as the port's; nothing of the driver's wording reaches a client."""
     try:
         yield
-    except asyncpg.UniqueViolationError as error:
-        raise StoreConflict from error
-    except _UNAVAILABLE as error:
-        raise StoreUnavailable(headers=RETRY_AFTER) from error
     except asyncpg.PostgresError as error:
-        raise StoreRefused from error
-
-
-@lru_cache(maxsize=1024)
-def _statement(function: str, names: tuple[str, ...]) -> str:
-    if not all(name.isidentifier() for name in (function, *names)):
-        raise ValueError("a function or an argument is not a plain name")
-    arguments = ", ".join(f"p_{name} => ${place}" for place, name in enumerate(names, 1))
-    return f"select public.{function}({arguments})"
+        raise failure_of(getattr(error, "sqlstate", None)) from error
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError):  # an argument or an address that makes no sense
+            raise StoreRefused from error
+        raise unavailable() from error
+    except OSError as error:  # TimeoutError is one
+        raise unavailable() from error
 
 
 class PostgresScope:
     """Calls with fixed first arguments."""
 
-    def __init__(self, pool: asyncpg.Pool, **fixed: str) -> None:
-        self._pool = pool
+    def __init__(self, database: "PostgresDatabase", **fixed: str) -> None:
+        self._database = database
         self._fixed = fixed
 
     async def call(self, function: str, **arguments: Any) -> Any:
         named = self._fixed | arguments
-        statement = _statement(function, tuple(named))
-        with translated_failures():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await connection.fetchval(statement, *named.values(), timeout=CALL_TIMEOUT_S)
+        return await self._database.fetch(statement(function, tuple(named)), *named.values())
 
 
 class PostgresDatabase:
     """A database over one pool."""
 
-    def __init__(self, pool: asyncpg.Pool, *, is_exclusive: bool) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, *, is_exclusive: bool = False, is_shared: bool = False
+    ) -> None:
         self._pool = pool
+        self._is_shared = is_shared
         self.is_exclusive = is_exclusive
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
-        return PostgresScope(self._pool, org=organization_id)
+        return PostgresScope(self, org=organization_id)
 
     def system(self) -> Scope:
-        return PostgresScope(self._pool)
+        return PostgresScope(self)
 
     async def ping(self) -> None:
         with translated_failures():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 await connection.fetchval("select 1", timeout=ACQUIRE_TIMEOUT_S)
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        """The one value of a statement, run as the service's role."""
+        with translated_failures():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                if not self._is_shared:
+                    return await connection.fetchval(query, *arguments, timeout=CALL_TIMEOUT_S)
+                async with connection.transaction():
+                    await connection.execute(f"set local role {ROLE}")
+                    return await connection.fetchval(query, *arguments, timeout=CALL_TIMEOUT_S)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -102,21 +96,30 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def open_pool(
-    *, is_exclusive: bool = False, **connect: Any
+    *, is_exclusive: bool = False, is_shared: bool = False, **connect: Any
 ) -> AsyncGenerator[PostgresDatabase]:
-    """A database whose connections are closed at the end."""
+    """A database whose connections are closed at the end.
+
+    Args:
+        is_exclusive: no other process can have the database open.
+        is_shared: a transaction pooler lends each transaction a session that others use too: no
+            prepared statement outlives a call, and the role is chosen in every transaction.
+        connect: where and how to connect; for a session of our own, with the role's settings.
+    """
+    if is_shared:
+        connect["statement_cache_size"] = 0
     with translated_failures():
         pool = await asyncpg.create_pool(
             min_size=1,
             max_size=POOL_SIZE,
             init=_prepare,
             reset=_leave_as_is,
-            timeout=5.0,
+            timeout=CONNECT_TIMEOUT_S,
             command_timeout=CALL_TIMEOUT_S,
             **connect,
         )
     try:
-        yield PostgresDatabase(pool, is_exclusive=is_exclusive)
+        yield PostgresDatabase(pool, is_exclusive=is_exclusive, is_shared=is_shared)
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5.0)

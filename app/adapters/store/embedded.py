@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.adapters.store.bundled import Cluster, running_cluster
-from app.adapters.store.connections import open_pool
+from app.adapters.store.connections import ROLE, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter
 
 DATABASE = "agentes"
-ROLE = "agentes_app"
 
 
 async def prepare_database(cluster: Cluster, database: str = DATABASE) -> None:

@@ -37,7 +37,7 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 async def migrate(connection: asyncpg.Connection, migrations: list[Migration]) -> list[str]:
-    """Apply what is missing, all of it or nothing; returns the versions that were applied.
+    """Apply what is missing, all of it or nothing; returns the names of those that were.
 
     Processes that start together wait for each other, and each migration runs once.
 
@@ -57,9 +57,9 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration]) -
         for migration in migrations:
             if migration.version not in known:
                 await _apply(connection, migration)
-                applied.append(migration.version)
+                applied.append(f"{migration.version}_{migration.name}")
     if applied:
-        log.info("database_migrated", versions=applied)
+        log.info("database_migrated", migrations=applied)
     return applied
 
 

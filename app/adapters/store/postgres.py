@@ -1,15 +1,93 @@
-"""Any PostgreSQL 15 to 18 with pgvector, by `DATABASE_URL`."""
+"""Any PostgreSQL 15 to 18 with pgvector, by `DATABASE_URL`, directly or through a pooler."""
 
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+import structlog
 
-from app.adapters.store.connections import open_pool, translated_failures
+from app.adapters.store.connections import ROLE, open_pool, translated_failures
+from app.adapters.store.failures import CONNECTION_FAILURE, failure_of
 from app.adapters.store.migrations import migrate, read_migrations
+from app.adapters.store.schema import LIST_FUNCTION, require_newest
 from app.core.settings import Settings
-from app.ports.store import DatabaseContext, StoreAdapter
+from app.ports.store import DatabaseContext, StoreAdapter, StoreRefused
 
 CONNECT_TIMEOUT_S = 10
+# What other clients read from an address and PostgreSQL would refuse as a setting.
+_NOT_SETTINGS = ("pgbouncer", "supa")
+log = structlog.get_logger(__name__)
+
+
+def _address(settings: Settings) -> str:
+    """`DATABASE_URL` as asyncpg takes it."""
+    if settings.database_url is None:
+        raise ValueError("DATABASE_URL is not set")
+    parts = urlsplit(settings.database_url.get_secret_value())
+    fields = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(name, value) for name, value in fields if name not in _NOT_SETTINGS]
+    return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
+async def _connect(settings: Settings) -> asyncpg.Connection:
+    """A connection that keeps nothing in a session, so that it works through a pooler too."""
+    try:
+        return await asyncpg.connect(
+            _address(settings), timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
+        )
+    except ValueError:
+        # The wording repeats parts of the address, perhaps of its password.
+        raise StoreRefused(
+            "DATABASE_URL cannot be read: percent-encode the special characters of its password."
+        ) from None
+    except (asyncpg.PostgresError, OSError) as error:
+        kind = failure_of(getattr(error, "sqlstate", CONNECTION_FAILURE))
+        raise type(kind)(f"DATABASE_URL cannot be opened: {error or 'no answer'}") from error
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncGenerator[asyncpg.Connection]:
+    with translated_failures():
+        connection = await _connect(settings)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def migrate_postgres(settings: Settings) -> list[str]:
+    """Bring the database at `DATABASE_URL` to the newest schema; returns what was applied.
+
+    Raises:
+        StoreUnavailable: it cannot be reached.
+        StoreRefused: it does not take these credentials.
+        MigrationFailed: a migration cannot be applied.
+    """
+    async with _connected(settings) as connection:
+        return await migrate(connection, read_migrations())
+
+
+async def _ensure_schema(connection: asyncpg.Connection) -> None:
+    """Migrate; a user that may not is served where there is nothing to migrate."""
+    try:
+        await migrate(connection, read_migrations())
+    except asyncpg.InsufficientPrivilegeError:
+        try:
+            recorded = await connection.fetchval(
+                f"select array(select jsonb_array_elements_text(public.{LIST_FUNCTION}()))"
+            )
+        except (asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError):
+            recorded = None
+        require_newest(recorded, variable="DATABASE_URL")
+
+
+async def _is_pooled(settings: Settings, connection: asyncpg.Connection) -> bool:
+    """Whether a pooler answers: by its address, or as it names another process than is at work."""
+    address = settings.database_url.get_secret_value() if settings.database_url else ""
+    if ":6543/" in address or "pgbouncer=true" in address:
+        return True
+    return connection.get_server_pid() != await connection.fetchval("select pg_backend_pid()")
 
 
 @asynccontextmanager
@@ -17,21 +95,21 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
     """The database at `DATABASE_URL`, migrated.
 
     Raises:
-        StoreUnavailable: it cannot be reached with these credentials.
+        StoreUnavailable: it cannot be reached.
+        StoreRefused: it does not take these credentials.
         MigrationFailed: its schema cannot be brought up to date.
+        SchemaOutdated: its schema is too old, and this user may not change it.
     """
-    if settings.database_url is None:
-        raise ValueError("DATABASE_URL is not set")
-    url = settings.database_url.get_secret_value()
-    with translated_failures():
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
-    try:
-        with translated_failures():
-            await migrate(connection, read_migrations())
-    finally:
-        await connection.close()
-    # Whoever the address names, calls are made as the role that may call functions only.
-    async with open_pool(dsn=url, server_settings={"role": "agentes_app"}) as database:
+    async with _connected(settings) as connection:
+        await _ensure_schema(connection)
+        is_pooled = await _is_pooled(settings, connection)
+    log.info("database_opened", through_pooler=is_pooled)
+    # Whoever the address names, calls are made as the role that may call functions only. A pooler
+    # takes no role for a session, as its sessions are not one client's.
+    role = {} if is_pooled else {"role": ROLE}
+    async with open_pool(
+        dsn=_address(settings), is_shared=is_pooled, server_settings=role
+    ) as database:
         yield database
 
 

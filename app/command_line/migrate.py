@@ -1,0 +1,46 @@
+"""The command that brings a database of one's own to the newest schema."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import typer
+
+from app.core.errors import Problem
+from app.core.logging import configure_logging
+from app.core.settings import Settings, SettingsInvalid, load_settings
+
+NO_DATABASE = (
+    "DATABASE_URL is not set: it names the database to migrate, as in"
+    " postgresql://postgres:<password>@<host>:5432/postgres. A linked Supabase project can also be"
+    " migrated by `supabase db push`; the embedded database is migrated by starting the service."
+)
+
+
+def migrate_with(
+    migrate: Callable[[Settings], Coroutine[None, None, list[str]]],
+) -> Callable[[], None]:
+    """The command, given what migrates a database and returns the names of what it applied."""
+
+    def command() -> None:
+        """Bring the database at DATABASE_URL to the newest schema."""
+        try:
+            settings = load_settings()
+        except SettingsInvalid as error:
+            raise _ended(str(error), 2) from None
+        if settings.database_url is None:
+            raise _ended(NO_DATABASE, 2)
+        try:
+            configure_logging(settings.model_copy(update={"log_level": "warning"}))
+            applied = asyncio.run(migrate(settings))
+        except Problem as problem:
+            raise _ended(" ".join(str(problem).split()), 1) from None
+        for name in applied:
+            typer.echo(f"applied {name}")
+        typer.echo(f"The schema is the newest; migrations applied: {len(applied)}.")
+
+    return command
+
+
+def _ended(message: str, code: int) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(code)
