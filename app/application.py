@@ -3,8 +3,14 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,6 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.container import open_ports
+from app.core.errors import Problem
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
@@ -25,6 +32,7 @@ from app.features.health.router import FEATURE as HEALTH
 from app.features.identity.service import open_local_organization
 from app.features.knowledge.document_router import FEATURE as DOCUMENTS
 from app.features.knowledge.router import FEATURE as KNOWLEDGE
+from app.ports import Ports
 from app.web.middleware import RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
 from app.web.problem_pages import router as problem_pages
@@ -42,10 +50,13 @@ FEATURES = (
     CHAT,
     RUNS,
 )
+PortsOpener = Callable[[Settings], AbstractAsyncContextManager[Ports]]
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, open_ports: PortsOpener = open_ports
+) -> FastAPI:
     """The application; it opens nothing before it is started.
 
     Raises:
@@ -57,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Agentes de Conversão API",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, open_ports=open_ports),
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
@@ -87,22 +98,38 @@ def _settings_or_exit() -> Settings:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
-    async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(open_ports(settings))
-        app.state.ports = ports
-        app.state.authenticator = await open_local_organization(ports)
-        opened: dict[str, Any] = {}
-        for feature in FEATURES:
-            if feature.open is not None:
-                opened[feature.name] = await stack.enter_async_context(feature.open(ports))
-        app.state.features = opened
-        with _told_to_stop(ports.draining):
-            log.info("service_ready", version=__version__)
-            yield
-        ports.draining.set()
+    started = False
+    try:
+        async with AsyncExitStack() as stack:
+            ports = await stack.enter_async_context(open_ports(settings))
+            app.state.ports = ports
+            app.state.authenticator = await open_local_organization(ports)
+            opened: dict[str, Any] = {}
+            for feature in FEATURES:
+                if feature.open is not None:
+                    opened[feature.name] = await stack.enter_async_context(feature.open(ports))
+            app.state.features = opened
+            with _told_to_stop(ports.draining):
+                log.info("service_ready", version=__version__)
+                started = True
+                yield
+            ports.draining.set()
+    except Exception as error:
+        if not started:
+            raise
+        _end_process(error)
     log.info("service_stopped")
+
+
+def _end_process(error: Exception) -> None:
+    """End a process whose inner life has failed: uvicorn would go on serving without it."""
+    is_foreseen = isinstance(error, Problem)
+    log.critical("service_failed", detail=str(error), exc_info=None if is_foreseen else error)
+    # Whoever handles the signal is the server; without one, nobody asked for a process of its own.
+    if callable(signal.getsignal(signal.SIGTERM)):
+        signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

@@ -102,8 +102,10 @@ async def test_the_pool_cannot_read_a_table_directly(database):
         await database.system().call("rows_find_v1(null, null); select * from agentes.agents; --")
 
 
-async def test_a_closed_database_is_unavailable(cluster, database_name, tmp_path):
+async def test_a_database_that_cannot_be_reached_is_unavailable(cluster, database_name, tmp_path):
     url = f"postgresql://postgres@/{database_name}?host={tmp_path}&port=1"
-    with pytest.raises(StoreUnavailable):
-        async with STORES["postgres"].open(settings_for("postgres", url, tmp_path)):
-            pass
+    async with STORES["postgres"].open(settings_for("postgres", url, tmp_path)) as database:
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+        with pytest.raises(StoreUnavailable):
+            await database.system().call("events_number_v1")

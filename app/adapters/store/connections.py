@@ -1,8 +1,9 @@
 """A pool of asyncpg connections behind the one verb of the port."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+import random
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -14,19 +15,25 @@ from app.ports.store import Scope, StoreConflict, StoreRefused, StoreUnavailable
 
 POOL_SIZE = 20
 ACQUIRE_TIMEOUT_S = 2.0
-CALL_TIMEOUT_S = 10.0
+# The server ends a statement first, which leaves its connection usable; our own limit is for a
+# server that does not answer at all.
+STATEMENT_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 11.0
+# A call that lost against another (deadlock, serialization) was rolled back: nothing of it is left.
+ROLLBACK_RETRIES = 3
+ROLLBACK_PAUSE_S = 0.02
 RETRY_AFTER = {"Retry-After": "1"}
 
 _UNAVAILABLE = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what came over the wire is not PostgreSQL's protocol
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 
@@ -52,38 +59,59 @@ def _statement(function: str, names: tuple[str, ...]) -> str:
     return f"select public.{function}({arguments})"
 
 
+class PostgresDatabase:
+    """A database over one pool; unavailable until `opened` is set."""
+
+    def __init__(self, pool: asyncpg.Pool, opened: asyncio.Event, *, is_exclusive: bool) -> None:
+        self._pool = pool
+        self._opened = opened
+        self.is_exclusive = is_exclusive
+
+    def scoped(self, organization_id: OrganizationId) -> Scope:
+        return PostgresScope(self, org=organization_id)
+
+    def system(self) -> Scope:
+        return PostgresScope(self)
+
+    async def ping(self) -> None:
+        with translated_failures():
+            await self.fetch("select 1", timeout_s=ACQUIRE_TIMEOUT_S)
+
+    async def fetch(self, statement: str, *values: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        """The one value of a statement, with the driver's own failures."""
+        if not self._opened.is_set():
+            raise StoreUnavailable(headers=RETRY_AFTER)
+        connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            return await connection.fetchval(statement, *values, timeout=timeout_s)
+        except (asyncio.CancelledError, TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+            # Asking the server to cancel would take as long again where it does not answer, and
+            # after a failover this connection would stay with a server that only reads.
+            with suppress(asyncpg.InterfaceError):  # it may be gone by now
+                connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
 class PostgresScope:
     """Calls with fixed first arguments."""
 
-    def __init__(self, pool: asyncpg.Pool, **fixed: str) -> None:
-        self._pool = pool
+    def __init__(self, database: PostgresDatabase, **fixed: str) -> None:
+        self._database = database
         self._fixed = fixed
 
     async def call(self, function: str, **arguments: Any) -> Any:
         named = self._fixed | arguments
         statement = _statement(function, tuple(named))
         with translated_failures():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await connection.fetchval(statement, *named.values(), timeout=CALL_TIMEOUT_S)
-
-
-class PostgresDatabase:
-    """A database over one pool."""
-
-    def __init__(self, pool: asyncpg.Pool, *, is_exclusive: bool) -> None:
-        self._pool = pool
-        self.is_exclusive = is_exclusive
-
-    def scoped(self, organization_id: OrganizationId) -> Scope:
-        return PostgresScope(self._pool, org=organization_id)
-
-    def system(self) -> Scope:
-        return PostgresScope(self._pool)
-
-    async def ping(self) -> None:
-        with translated_failures():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await connection.fetchval("select 1", timeout=ACQUIRE_TIMEOUT_S)
+            for attempt in range(ROLLBACK_RETRIES):
+                try:
+                    return await self._database.fetch(statement, *named.values())
+                except asyncpg.TransactionRollbackError:
+                    # Jitter, as those that lost together would meet again.
+                    await asyncio.sleep(random.uniform(0.5, 1.5) * ROLLBACK_PAUSE_S * 2**attempt)
+            return await self._database.fetch(statement, *named.values())
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -100,23 +128,35 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
     """Calls leave no session state behind, so a reset would only cost a round trip each."""
 
 
+def _opened_at_once() -> asyncio.Event:
+    opened = asyncio.Event()
+    opened.set()
+    return opened
+
+
 @asynccontextmanager
 async def open_pool(
-    *, is_exclusive: bool = False, **connect: Any
+    *,
+    is_exclusive: bool = False,
+    opened: asyncio.Event | None = None,
+    server_settings: Mapping[str, str] | None = None,
+    **connect: Any,
 ) -> AsyncGenerator[PostgresDatabase]:
-    """A database whose connections are closed at the end."""
-    with translated_failures():
-        pool = await asyncpg.create_pool(
-            min_size=1,
-            max_size=POOL_SIZE,
-            init=_prepare,
-            reset=_leave_as_is,
-            timeout=5.0,
-            command_timeout=CALL_TIMEOUT_S,
-            **connect,
-        )
+    """A database whose connections are made as they are needed and closed at the end."""
+    limits = {"statement_timeout": f"{STATEMENT_TIMEOUT_S:g}s"}
+    pool = await asyncpg.create_pool(
+        # Keeping some open at all times would fill the log with tracebacks during an outage.
+        min_size=0,
+        max_size=POOL_SIZE,
+        init=_prepare,
+        reset=_leave_as_is,
+        timeout=5.0,
+        command_timeout=CALL_TIMEOUT_S,
+        server_settings=limits | dict(server_settings or {}),
+        **connect,
+    )
     try:
-        yield PostgresDatabase(pool, is_exclusive=is_exclusive)
+        yield PostgresDatabase(pool, opened or _opened_at_once(), is_exclusive=is_exclusive)
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5.0)
