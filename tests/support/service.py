@@ -43,10 +43,13 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(data_dir: Path, **variables: str) -> AsyncIterator[Service]:
-    """Started as README says by hand; ended with SIGTERM if it still runs."""
+async def running_service(
+    data_dir: Path, *, once: str = "/health/ready", **variables: str
+) -> AsyncIterator[Service]:
+    """Started as README says by hand, given once that path is 200; ended with SIGTERM."""
     port = free_port()
     log = data_dir.parent / "service.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)),
@@ -57,7 +60,7 @@ async def running_service(data_dir: Path, **variables: str) -> AsyncIterator[Ser
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        await _ready(process, url, log)
+        await _answering(process, url + once, log)
         yield Service(process, url, (data_dir / "api_key").read_text().strip(), log)
     finally:
         if process.returncode is None:
@@ -65,11 +68,11 @@ async def running_service(data_dir: Path, **variables: str) -> AsyncIterator[Ser
             await asyncio.wait_for(process.wait(), 30)
 
 
-async def _ready(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
     async with asyncio.timeout(30), httpx2.AsyncClient() as client:
         while process.returncode is None:
             try:
-                if (await client.get(f"{url}/health/ready")).status_code == 200:
+                if (await client.get(url)).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass
