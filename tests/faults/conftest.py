@@ -1,6 +1,7 @@
-"""`make faults` runs these at full length; without `--long` they are the short form of `make test`."""
+"""`make faults` runs these at full length, `make test` in their short form."""
 
 import random
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 def chance(request: pytest.FixtureRequest, is_long: bool) -> random.Random:
     """What a scenario chooses by; the seed is shown when it fails."""
     seed = request.config.getoption("seed", default=20261124)
-    print(f"seed {seed}")
+    sys.stdout.write(f"seed {seed}\n")
     return random.Random(f"{seed} {request.node.name}")
 
 
