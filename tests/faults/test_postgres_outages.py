@@ -5,61 +5,32 @@ PG-8, the embedded PostgreSQL under kill -9, is tests/adapters/store/test_bundle
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import asyncpg
-import psutil
 import pytest
 
-from tests.support.fault_stack import Stack, fault_stack
+from tests.faults.conftest import MAX_CONNECTIONS
 from tests.support.load import load_on
-from tests.support.postgres_server import FAST, IMMEDIATE, PostgresServer, postgres_server
+from tests.support.postgres_server import FAST, IMMEDIATE, PostgresServer
 
 pytestmark = pytest.mark.anyio
 FREEZE_S = 13.0
 LOCK_S = 12.0
-NORMAL_FDS = 120
-MAX_CONNECTIONS = 40
-
-
-@pytest.fixture(scope="module")
-async def stack(folder) -> AsyncIterator[Stack]:
-    async with (
-        postgres_server(folder / "postgres", f"max_connections={MAX_CONNECTIONS}") as postgres,
-        fault_stack(postgres, folder) as stack,
-    ):
-        yield stack
-
-
-@pytest.fixture
-async def watched(stack) -> AsyncIterator[Stack]:
-    """The stack, with its log and its open files checked when the scenario is over."""
-    process = psutil.Process(stack.service.process.pid)
-    started_s, since = time.monotonic(), stack.service.log.stat().st_size
-    stack.since, stack.started_s = since, started_s
-    yield stack
-    assert stack.service.process.returncode is None, "the service has ended"
-    assert process.num_fds() < NORMAL_FDS
-    assert process.num_threads() < 40
-
-
-async def settle(stack: Stack, ledger) -> None:
-    await stack.check(ledger, since=stack.since, seconds=time.monotonic() - stack.started_s)
 
 
 @pytest.mark.parametrize("mode", [FAST, IMMEDIATE], ids=["fast", "immediate"])
 async def test_pg2_a_restart_in_mid_traffic_is_survived_without_a_500_or_a_lost_write(
     watched, mode, chance, is_long
 ):
-    async with load_on(watched.client, watched.agent_id) as load:
+    async with load_on(watched.stack.client, watched.stack.agent_id) as load:
         for _ in range(25 if is_long else 1):
             await asyncio.sleep(chance.uniform(0.5, 1.5))
-            await watched.postgres.stop(mode)
+            await watched.stack.postgres.stop(mode)
             await asyncio.sleep(chance.uniform(0.2, 1.5))
-            await watched.postgres.start()
+            await watched.stack.postgres.start()
             await watched.recovered(within_s=10)
             await watched.serves_again(load)
-    await settle(watched, load.ledger)
+    await watched.check(load.ledger)
     assert load.ledger.statuses()[201] > 5
     assert 503 in load.ledger.statuses()
 
@@ -67,34 +38,35 @@ async def test_pg2_a_restart_in_mid_traffic_is_survived_without_a_500_or_a_lost_
 async def test_pg3_a_frozen_database_gives_503_in_time_and_is_used_again_once_it_thaws(
     watched, is_long
 ):
-    process = psutil.Process(watched.service.process.pid)
-    async with load_on(watched.client, watched.agent_id, readers=20, writers=10) as load:
+    async with load_on(
+        watched.stack.client, watched.stack.agent_id, readers=20, writers=10
+    ) as load:
         await asyncio.sleep(1)
-        fds = process.num_fds()
-        watched.postgres.freeze()
+        fds = watched.process.num_fds()
+        watched.stack.postgres.freeze()
         frozen_s = time.monotonic()
         try:
             await asyncio.sleep(1)
             started_s = time.monotonic()
-            assert (await watched.client.get("/health/ready")).status_code == 503
+            assert (await watched.stack.client.get("/health/ready")).status_code == 503
             assert time.monotonic() - started_s < 1
             await asyncio.sleep((30 if is_long else FREEZE_S) - (time.monotonic() - frozen_s))
-            assert process.num_fds() < 2 * fds + 20
+            assert watched.process.num_fds() < 2 * fds + 20
         finally:
-            watched.postgres.thaw()
+            watched.stack.postgres.thaw()
         await watched.recovered(within_s=5)
         await asyncio.sleep(2)
         await watched.serves_again(load)
-    await settle(watched, load.ledger)
+    await watched.check(load.ledger)
     refused = [answer for answer in load.ledger.answered if answer.status == 503]
     assert any(answer.took_s < 3 for answer in refused), "the pool's queue is not left in 2 s"
 
 
 async def test_pg4_while_the_server_only_reads_reads_go_on_and_writes_are_503(watched):
     set_ = "alter system set default_transaction_read_only"
-    async with load_on(watched.client, watched.agent_id, chats=2) as load:
+    async with load_on(watched.stack.client, watched.stack.agent_id, chats=2) as load:
         await asyncio.sleep(0.5)
-        async with watched.connection() as connection:
+        async with watched.stack.connection() as connection:
             await connection.execute(f"{set_} = on")
             await connection.execute("select pg_reload_conf()")
             await asyncio.sleep(0.5)
@@ -109,16 +81,16 @@ async def test_pg4_while_the_server_only_reads_reads_go_on_and_writes_are_503(wa
     reads = {answer.status for answer in during if answer.what.startswith("GET")}
     writes = {answer.status for answer in during if "bases" in answer.what}
     assert (reads, writes) == ({200}, {503})
-    await settle(watched, load.ledger)
+    await watched.check(load.ledger)
 
 
 async def test_pg5_a_pool_full_of_waiting_statements_is_left_by_others_in_time_and_heals(watched):
-    async with watched.connection() as connection:
+    async with watched.stack.connection() as connection:
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("lock table agentes.conversations in access exclusive mode")
         async with load_on(
-            watched.client, watched.agent_id, chats=2, readers=40, writers=2
+            watched.stack.client, watched.stack.agent_id, chats=2, readers=40, writers=2
         ) as load:
             await asyncio.sleep(LOCK_S)
             await transaction.rollback()
@@ -128,7 +100,7 @@ async def test_pg5_a_pool_full_of_waiting_statements_is_left_by_others_in_time_a
     refused = [answer.took_s for answer in load.ledger.answered if answer.status == 503]
     assert any(2 <= took_s < 3 for took_s in refused), "nobody left the pool's queue"
     assert any(9.5 <= took_s < 13 for took_s in refused), "no statement was ended by its limit"
-    await settle(watched, load.ledger)
+    await watched.check(load.ledger)
 
 
 async def take_all(postgres: PostgresServer) -> list[asyncpg.Connection]:
@@ -145,18 +117,18 @@ async def test_pg7_when_the_server_takes_no_more_connections_requests_are_503_un
     watched,
 ):
     others: list[asyncpg.Connection] = []
-    async with load_on(watched.client, watched.agent_id, chats=2) as load:
+    async with load_on(watched.stack.client, watched.stack.agent_id, chats=2) as load:
         await asyncio.sleep(0.5)
         try:
             async with asyncio.timeout(10):
                 while len(others) < MAX_CONNECTIONS:
-                    others += await take_all(watched.postgres)
-                    watched.proxy.cut()
+                    others += await take_all(watched.stack.postgres)
+                    watched.stack.proxy.cut()
             await asyncio.sleep(1)
-            assert (await watched.client.get("/health/ready")).status_code == 503
+            assert (await watched.stack.client.get("/health/ready")).status_code == 503
         finally:
             await asyncio.gather(*(other.close() for other in others))
         await watched.recovered(within_s=5)
         await watched.serves_again(load)
     assert 503 in load.ledger.statuses()
-    await settle(watched, load.ledger)
+    await watched.check(load.ledger)

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from app.core.settings import child_environment
 from tests.support.fault_proxy import fault_proxy, unix
 from tests.support.fault_stack import ready_again, url_through
-from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.postgres_server import PostgresServer
 from tests.support.service import ROOT, free_port, running_service
 from tests.support.stories import an_agent
 
@@ -40,12 +39,6 @@ async def impatient(settings):
 
 uvicorn.run(create_app(load_settings(), open_ports=impatient), port=int(sys.argv[1]))
 """
-
-
-@pytest.fixture(scope="module")
-async def postgres(folder) -> AsyncIterator[PostgresServer]:
-    async with postgres_server(folder / "postgres") as server:
-        yield server
 
 
 async def ended(arguments: list[str], folder: Path, url: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx2
+import psutil
 
 from tests.support.completions_server import CompletionsServer, Script, completions_server
 from tests.support.fault_proxy import FaultProxy, fault_proxy, unix
@@ -18,6 +19,8 @@ from tests.support.postgres_server import PostgresServer
 from tests.support.service import Service, running_service
 from tests.support.stories import an_agent
 
+NORMAL_FDS = 120
+NORMAL_THREADS = 40
 MODEL = {"model_id": "openai/test"}
 
 
@@ -42,9 +45,19 @@ class Stack:
         finally:
             await connection.close()
 
+
+class Watch:
+    """A stack during one scenario, and what has to hold at its end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.process = psutil.Process(stack.service.process.pid)
+        self._started_s = time.monotonic()
+        self._since = stack.service.log.stat().st_size
+
     async def recovered(self, *, within_s: float) -> None:
         """Return when it is ready again, which the same process has to be in time."""
-        await ready_again(self.client, within_s=within_s)
+        await ready_again(self.stack.client, within_s=within_s)
 
     async def serves_again(self, load: Load, *, for_s: float = 1.0) -> None:
         """After recovery nothing fails any more."""
@@ -52,15 +65,23 @@ class Stack:
         await asyncio.sleep(for_s)
         later = load.ledger.answered[before:]
         assert later, "no request was answered after recovery"
-        slow = [answer for answer in later if answer.status >= 400 and answer.took_s < for_s]
-        assert slow == [], slow[:3]
+        failed = [answer for answer in later if answer.status >= 400 and answer.took_s < for_s]
+        assert failed == [], failed[:3]
 
-    async def check(self, ledger: Ledger, *, since: int, seconds: float) -> None:
+    async def check(self, ledger: Ledger) -> None:
         check_answers(ledger)
         check_streams(ledger.acknowledged)
-        async with self.connection() as connection:
+        async with self.stack.connection() as connection:
             await check_kept(ledger, connection)
-        check_log(self.service.log, lines_a_second=3, seconds=seconds, since=since)
+        seconds = time.monotonic() - self._started_s
+        log = self.stack.service.log
+        check_log(log, lines_a_second=3, seconds=seconds, since=self._since)
+
+    def check_process(self) -> None:
+        """It is the same process, and it has not gathered anything."""
+        assert self.stack.service.process.returncode is None, "the service has ended"
+        assert self.process.num_fds() < NORMAL_FDS
+        assert self.process.num_threads() < NORMAL_THREADS
 
 
 async def ready_again(client: httpx2.AsyncClient, *, within_s: float) -> None:
