@@ -7,7 +7,9 @@ MADE := $(VENV)/.made
 SERVICE := $(VENV)/.requirements
 TOOLS := $(VENV)/.requirements-dev
 
-.PHONY: help demo run test check format clean
+SEED ?= $(shell date +%s)
+
+.PHONY: help demo run test faults check format clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,6 +23,10 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 
 test: $(TOOLS) ## Run all tests
 	@$(PY) -m pytest
+
+faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: an hour; SEED= repeats one
+	@echo "seed $(SEED)"
+	@$(PY) -m pytest tests/faults --long --seed $(SEED)
 
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .

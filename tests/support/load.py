@@ -16,12 +16,21 @@ from tests.support.stories import asking, text_of
 
 TERMINAL = ("done", "error")
 PIECES = 20
+FLOOD = "enchente"
+LETTERS = "abcdefghij"
 
 
 async def echoing(exchange: Exchange) -> None:
-    """A model that takes a second to say the question back, numbered, piece by piece."""
+    """A model that takes a second to say the question back, numbered, piece by piece.
+
+    Asked for a flood, it says a hundred thousand letters as fast as it can.
+    """
     question = exchange.body["messages"][-1]["content"]
     await exchange.send(STREAM_HEAD)
+    if question == FLOOD:
+        batch = b"".join(delta(letter) for letter in LETTERS * 1000)
+        await exchange.send(*[batch] * 10, finish(), USAGE, DONE)
+        return
     for number in range(PIECES):
         await exchange.send(delta(f"{number}:{question} "))
         await asyncio.sleep(0.05)
