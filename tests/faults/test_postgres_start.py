@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ async def ended(arguments: list[str], folder: Path, url: str) -> tuple[int, str]
 
 
 async def comes_up(postgres: PostgresServer, folder: Path, *, silent: bool) -> None:
+    """Wait for a database, and serve within 5 s after it is there."""
     database = await postgres.new_database()
     async with fault_proxy(unix(postgres.socket)) as proxy:
         if silent:
@@ -80,21 +82,13 @@ async def comes_up(postgres: PostgresServer, folder: Path, *, silent: bool) -> N
             await proxy.restore()
             await ready_again(client, within_s=5)
             await an_agent(client)
-            assert "Traceback" not in service.log.read_text()
-            assert "database_arrived" in service.log.read_text()
+            told = service.log.read_text()
+    assert "Traceback" not in told
+    assert told.count("database_awaited") == told.count("database_arrived") == 1
 
 
-async def test_pg1_a_database_that_is_down_or_silent_at_the_start_is_used_5_s_after_it_is_up(
-    postgres, folder
-):
-    async with asyncio.TaskGroup() as tasks:
-        for silent in (False, True):
-            tasks.create_task(comes_up(postgres, folder, silent=silent))
-
-
-async def test_pg1_a_service_that_waits_for_its_database_ends_at_once_when_it_is_told_to(
-    postgres, folder
-):
+async def is_told_to_end(postgres: PostgresServer, folder: Path) -> None:
+    """Wait for a database, and stop waiting at once."""
     async with fault_proxy(unix(postgres.socket)) as proxy:
         proxy.black_hole()
         variables = {"DATABASE_URL": url_through(proxy, "postgres")}
@@ -103,24 +97,45 @@ async def test_pg1_a_service_that_waits_for_its_database_ends_at_once_when_it_is
             started_s = time.monotonic()
             assert await service.end() in (0, -signal.SIGTERM)
             assert time.monotonic() - started_s < 8
-            assert "Traceback" not in service.log.read_text()
+    assert "Traceback" not in service.log.read_text()
 
 
-async def test_pg1_after_long_waiting_the_process_ends_with_one_message(postgres, folder):
-    url = (
-        f"postgresql://postgres@/{await postgres.new_database()}?host={postgres.cluster.socket_dir}"
-    )
-    arguments = ["-c", IMPATIENT, str(free_port())]
-    exit_code, told = await ended(arguments, folder / "impatient", url)
+@pytest.fixture(scope="module")
+async def starts(postgres, folder) -> AsyncIterator[Mapping[str, asyncio.Future]]:
+    """All of them at once, as they mostly wait; a test looks at one."""
+    port, socket_dir = str(free_port()), postgres.cluster.socket_dir
+    url = f"postgresql://postgres@/{await postgres.new_database()}?host={socket_dir}"
+    nowhere = f"postgresql://postgres@/nowhere?host={socket_dir}"
+    begun = {
+        "down": comes_up(postgres, folder, silent=False),
+        "silent": comes_up(postgres, folder, silent=True),
+        "told to end": is_told_to_end(postgres, folder),
+        "for ever": ended(["-c", IMPATIENT, port], folder / "impatient", url),
+        "nowhere": ended(["-m", "uvicorn", "main:app"], folder / "nowhere", nowhere),
+    }
+    starts = {name: asyncio.ensure_future(start) for name, start in begun.items()}
+    yield starts
+    await asyncio.gather(*starts.values(), return_exceptions=True)
+
+
+@pytest.mark.parametrize("how", ["down", "silent"])
+async def test_pg1_a_database_that_is_not_there_at_the_start_is_used_5_s_after_it_is(starts, how):
+    await starts[how]
+
+
+async def test_pg1_a_service_that_waits_for_its_database_ends_when_it_is_told_to(starts):
+    await starts["told to end"]
+
+
+async def test_pg1_after_long_waiting_the_process_ends_with_one_message(starts):
+    exit_code, told = await starts["for ever"]
     assert exit_code != 0
     assert told.count("database_not_reachable") == 1
-    assert "service_failed" in told
+    assert told.count("service_failed") == 1
     assert "Traceback" not in told
 
 
-async def test_pg1_a_database_that_does_not_exist_ends_the_start_without_waiting(postgres, folder):
-    url = f"postgresql://postgres@/nowhere?host={postgres.cluster.socket_dir}"
-    arguments = ["-m", "uvicorn", "main:app", "--port", str(free_port())]
-    exit_code, told = await ended(arguments, folder / "nowhere", url)
+async def test_pg1_a_database_that_does_not_exist_ends_the_start_without_waiting(starts):
+    exit_code, told = await starts["nowhere"]
     assert exit_code != 0
     assert "database_awaited" not in told
