@@ -97,7 +97,7 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
             ):
                 agent = await an_agent(client, **MODEL)
                 async with load_on(client, agent["id"], chats=CHATS) as load:
-                    await asyncio.sleep(chance.uniform(2.5, 4.5))
+                    await asyncio.sleep(chance.uniform(4.5, 6.5))
                     load.stop.set()
                     await service.end(signal.SIGKILL)
                 ledger = load.ledger

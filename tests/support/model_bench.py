@@ -1,6 +1,7 @@
 """The service in this process over models whose every answer is scripted."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +19,7 @@ from app.core.settings import Settings
 from app.ports.llm import Models, Provider
 from tests.conftest import serving
 from tests.support.completions_server import Exchange, Script, completions_server
-from tests.support.stories import an_agent, asking, stream, text_of
+from tests.support.stories import an_agent, asking, text_of
 
 KEY = "sk-canary-0123456789"
 Opener = Callable[[str], AbstractAsyncContextManager[Provider]]
@@ -32,6 +33,7 @@ class Told:
     requests: list[dict[str, Any]]
     kept: dict[str, Any]
     took_s: float
+    keep_alives: int
 
     @property
     def text(self) -> str:
@@ -82,11 +84,15 @@ class Bench:
             self.providers[name] = provider
             who = await an_agent(self.client, model_id=f"{name}/model", **(agent or {}))
             started_s = time.monotonic()
-            events = await stream(self.client, who["id"], asking("Oi") | body)
+            path = f"/api/v2/agents/{who['id']}/chat/stream"
+            async with self.client.stream("POST", path, json=asking("Oi") | body) as answer:
+                lines = [line async for line in answer.aiter_lines()]
             took_s = time.monotonic() - started_s
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
         path = f"/api/v2/conversations/{events[-1]['conversation_id']}/messages?limit=100"
         kept = (await self.client.get(path)).json()["data"]
-        return Told(events, model.requests, kept[-1], took_s)
+        keep_alives = sum(line.startswith(":") for line in lines)
+        return Told(events, model.requests, kept[-1], took_s, keep_alives)
 
 
 @asynccontextmanager
