@@ -48,7 +48,7 @@ class Link:
         for _, writer in (self.client, self.server):
             end = writer.get_extra_info("socket")
             if end is not None and end.family != socket.AF_UNIX:
-                with suppress(OSError):
+                with suppress(OSError, ValueError):  # it may be closed already
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
             writer.transport.abort()
 
