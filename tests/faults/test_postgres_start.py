@@ -19,7 +19,7 @@ from tests.support.stories import an_agent
 pytestmark = pytest.mark.anyio
 # The service with less patience than a test should need; all else is its own.
 IMPATIENT = """
-import asyncio, sys
+import sys
 from contextlib import asynccontextmanager
 import uvicorn
 from app.adapters.store.arrival import opened_on_arrival
@@ -34,7 +34,7 @@ async def attempt():
 @asynccontextmanager
 async def impatient(settings):
     async with open_ports(settings) as ports, opened_on_arrival(
-        attempt, asyncio.Event(), give_up_after_s=1
+        attempt, give_up_after_s=1
     ):
         yield ports
 

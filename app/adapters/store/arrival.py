@@ -18,12 +18,9 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def opened_on_arrival(
-    attempt: Callable[[], Awaitable[None]],
-    opened: asyncio.Event,
-    *,
-    give_up_after_s: float = GIVE_UP_AFTER_S,
+    attempt: Callable[[], Awaitable[None]], *, give_up_after_s: float = GIVE_UP_AFTER_S
 ) -> AsyncGenerator[None]:
-    """Set `opened` once the attempt has succeeded: before the body, or else beside it.
+    """Open a database by an attempt that succeeds: before the body, or else beside it.
 
     Raises:
         StoreUnavailable: no attempt was able to reach the database for so long.
@@ -34,12 +31,11 @@ async def opened_on_arrival(
     except StoreUnavailable:
         log.warning("database_awaited", for_at_most_s=give_up_after_s)
     else:
-        opened.set()
         yield
         return
     try:
         async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(_wait(attempt, opened, give_up_after_s))
+            waiting = tasks.create_task(_wait(attempt, give_up_after_s))
             try:
                 yield
             finally:
@@ -48,9 +44,7 @@ async def opened_on_arrival(
         raise group.exceptions[0] from None
 
 
-async def _wait(
-    attempt: Callable[[], Awaitable[None]], opened: asyncio.Event, give_up_after_s: float
-) -> None:
+async def _wait(attempt: Callable[[], Awaitable[None]], give_up_after_s: float) -> None:
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     pause_s = FIRST_PAUSE_S
@@ -64,6 +58,5 @@ async def _wait(
                 log.error("database_not_reachable", after_s=round(loop.time() - started_s))
                 raise
         else:
-            opened.set()
             log.info("database_arrived", after_s=round(loop.time() - started_s, 1))
             return

@@ -60,12 +60,15 @@ def _statement(function: str, names: tuple[str, ...]) -> str:
 
 
 class PostgresDatabase:
-    """A database over one pool; unavailable until `opened` is set."""
+    """A database over one pool; unavailable until it has one."""
 
-    def __init__(self, pool: asyncpg.Pool, opened: asyncio.Event, *, is_exclusive: bool) -> None:
+    def __init__(self, pool: asyncpg.Pool | None = None, *, is_exclusive: bool = False) -> None:
         self._pool = pool
-        self._opened = opened
         self.is_exclusive = is_exclusive
+
+    def use(self, pool: asyncpg.Pool) -> None:
+        """Be available from now on."""
+        self._pool = pool
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
         return PostgresScope(self, org=organization_id)
@@ -79,9 +82,10 @@ class PostgresDatabase:
 
     async def fetch(self, statement: str, *values: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """The one value of a statement, with the driver's own failures."""
-        if not self._opened.is_set():
+        pool = self._pool
+        if pool is None:
             raise StoreUnavailable(headers=RETRY_AFTER)
-        connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         try:
             return await connection.fetchval(statement, *values, timeout=timeout_s)
         except (asyncio.CancelledError, TimeoutError, asyncpg.ReadOnlySQLTransactionError):
@@ -91,7 +95,7 @@ class PostgresDatabase:
                 connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            await pool.release(connection)
 
 
 class PostgresScope:
@@ -128,21 +132,11 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
     """Calls leave no session state behind, so a reset would only cost a round trip each."""
 
 
-def _opened_at_once() -> asyncio.Event:
-    opened = asyncio.Event()
-    opened.set()
-    return opened
-
-
 @asynccontextmanager
 async def open_pool(
-    *,
-    is_exclusive: bool = False,
-    opened: asyncio.Event | None = None,
-    server_settings: Mapping[str, str] | None = None,
-    **connect: Any,
-) -> AsyncGenerator[PostgresDatabase]:
-    """A database whose connections are made as they are needed and closed at the end."""
+    *, server_settings: Mapping[str, str] | None = None, **connect: Any
+) -> AsyncGenerator[asyncpg.Pool]:
+    """A pool whose connections are made as they are needed and closed at the end."""
     limits = {"statement_timeout": f"{STATEMENT_TIMEOUT_S:g}s"}
     pool = await asyncpg.create_pool(
         # Keeping some open at all times would fill the log with tracebacks during an outage.
@@ -156,7 +150,7 @@ async def open_pool(
         **connect,
     )
     try:
-        yield PostgresDatabase(pool, opened or _opened_at_once(), is_exclusive=is_exclusive)
+        yield pool
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5.0)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.adapters.store.bundled import Cluster, running_cluster
-from app.adapters.store.connections import open_pool
+from app.adapters.store.connections import PostgresDatabase, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter
@@ -42,13 +42,9 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
     async with running_cluster(settings.data_dir) as cluster:
         await prepare_database(cluster)
         async with open_pool(
-            is_exclusive=True,
-            host=str(cluster.socket_dir),
-            port=cluster.port,
-            user=ROLE,
-            database=DATABASE,
-        ) as database:
-            yield database
+            host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
+        ) as pool:
+            yield PostgresDatabase(pool, is_exclusive=True)
 
 
 STORE = StoreAdapter("embedded", lambda settings: True, open_embedded)

@@ -1,12 +1,11 @@
 """Any PostgreSQL 15 to 18 with pgvector, by `DATABASE_URL`."""
 
-import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 
 from app.adapters.store.arrival import opened_on_arrival
-from app.adapters.store.connections import open_pool, translated_failures
+from app.adapters.store.connections import PostgresDatabase, open_pool, translated_failures
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter
@@ -28,22 +27,22 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
     if settings.database_url is None:
         raise ValueError("DATABASE_URL is not set")
     url = settings.database_url.get_secret_value()
+    database = PostgresDatabase()
+    async with AsyncExitStack() as stack:
 
-    async def attempt() -> None:
-        with translated_failures():
-            connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
-            try:
-                await migrate(connection, read_migrations())
-            finally:
-                await connection.close(timeout=CONNECT_TIMEOUT_S)
+        async def attempt() -> None:
+            with translated_failures():
+                connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+                try:
+                    await migrate(connection, read_migrations())
+                finally:
+                    await connection.close(timeout=CONNECT_TIMEOUT_S)
+            # Whoever the address names, calls are made as the role that may call functions only.
+            pool = open_pool(dsn=url, server_settings={"role": "agentes_app"})
+            database.use(await stack.enter_async_context(pool))
 
-    opened = asyncio.Event()
-    async with (
-        # Whoever the address names, calls are made as the role that may call functions only.
-        open_pool(opened=opened, dsn=url, server_settings={"role": "agentes_app"}) as database,
-        opened_on_arrival(attempt, opened),
-    ):
-        yield database
+        async with opened_on_arrival(attempt):
+            yield database
 
 
 STORE = StoreAdapter("postgres", lambda settings: settings.database_url is not None, open_postgres)
