@@ -46,14 +46,14 @@ async def counting(exchange) -> None:
     await exchange.send(finish(), USAGE, DONE)
 
 
-async def all_ended(connection: asyncpg.Connection, *, is_long: bool) -> None:
-    """Return when no run is under way; the owner's silence takes its time in the long form only."""
-    if not is_long:
+async def all_ended(connection: asyncpg.Connection, *, patiently: bool) -> None:
+    """Return when no run is under way: once the owner has been silent for long, or seems to."""
+    if not patiently:
         await connection.execute(
             "update agentes.processes set seen_at = seen_at - interval '31 s'"
             " where id in (select owner_id from agentes.runs where status = 'running')"
         )
-    async with asyncio.timeout(60 if is_long else 10):
+    async with asyncio.timeout(60 if patiently else 10):
         while await connection.fetch(UNDER_WAY):
             await asyncio.sleep(0.2)
 
@@ -89,7 +89,7 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": model.url,
         }
-        for _ in range(100 if is_long else 1):
+        for number in range(200 if is_long else 1):
             ledger = Ledger()
             async with (
                 running_service(data_dir, **variables) as service,
@@ -105,7 +105,7 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
             async with running_service(data_dir, **variables):
                 connection = await postgres.connect(database)
                 try:
-                    await all_ended(connection, is_long=is_long)
+                    await all_ended(connection, patiently=is_long and number % 10 == 0)
                     await asyncio.sleep(1)
                     await check_after_kill(connection, ledger)
                     await check_kept(ledger, connection)

@@ -60,7 +60,7 @@ async def test_pg9_a_run_whose_start_was_committed_but_not_confirmed_does_not_ru
     assert chat.status in (200, 503)
     async with stack.connection() as connection:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(6):
                 while await connection.fetchval(RUNNING):
                     await asyncio.sleep(0.1)
         finally:

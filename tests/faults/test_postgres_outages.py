@@ -22,8 +22,8 @@ from tests.support.load import load_on
 from tests.support.postgres_server import FAST, IMMEDIATE, PostgresServer
 
 pytestmark = pytest.mark.anyio
-FREEZE_S = 4.0
-LOCK_S = 12.0
+FREEZE_S = 3.5
+LOCK_S = 10.5
 
 
 @pytest.mark.parametrize("mode", [FAST, IMMEDIATE], ids=["fast", "immediate"])
@@ -63,7 +63,7 @@ async def test_pg3_a_frozen_database_gives_503_in_time_and_is_used_again_once_it
         finally:
             watched.stack.postgres.thaw()
         await watched.recovered(within_s=5)
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         await watched.serves_again(load)
     await watched.check(load.ledger)
     refused = [answer for answer in load.ledger.answered if answer.status == 503]
@@ -79,7 +79,7 @@ async def test_pg4_while_the_server_only_reads_reads_go_on_and_writes_are_503(wa
             await connection.execute("select pg_reload_conf()")
             await asyncio.sleep(0.5)
             before = len(load.ledger.answered)
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             during = load.ledger.answered[before:]
             await connection.execute("set default_transaction_read_only = off")
             await connection.execute(f"{set_} = off")
@@ -121,7 +121,7 @@ async def test_pg5_a_pool_full_of_waiting_statements_is_left_by_others_in_time_a
         ) as load:
             await asyncio.sleep(LOCK_S)
             await transaction.rollback()
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(1.5)
             await watched.recovered(within_s=5)
             await watched.serves_again(load)
     await silence

@@ -59,7 +59,7 @@ class Watch:
         """Return when it is ready again, which the same process has to be in time."""
         await ready_again(self.stack.client, within_s=within_s)
 
-    async def serves_again(self, load: Load, *, for_s: float = 1.0) -> None:
+    async def serves_again(self, load: Load, *, for_s: float = 0.6) -> None:
         """After recovery nothing fails any more."""
         before = len(load.ledger.answered)
         await asyncio.sleep(for_s)
