@@ -8,7 +8,9 @@ SERVICE := $(VENV)/.requirements
 TOOLS := $(VENV)/.requirements-dev
 LITE := $(VENV)/lite/.installed
 
-.PHONY: help demo run test check format clean
+SEED ?= $(shell date +%s)
+
+.PHONY: help demo run test faults check format clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -24,6 +26,10 @@ test: $(TOOLS) $(LITE) ## Run all tests
 	@$(PY) -m pytest
 	@echo "The service's tests once more, with its data in a Supabase project:"
 	@$(PY) -m pytest --store supabase tests/features tests/end_to_end
+
+faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: an hour; SEED= repeats one
+	@echo "seed $(SEED)"
+	@$(PY) -m pytest tests/faults --long --seed $(SEED)
 
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .

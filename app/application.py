@@ -1,7 +1,9 @@
 """create_app(): the features, what every request passes, and what runs while the service does."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -9,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from app import __version__
 from app.container import PROVIDER_NAMES, open_ports
-from app.core.errors import CannotStart
+from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
@@ -45,10 +47,13 @@ FEATURES = (
     CHAT,
     RUNS,
 )
+PortsOpener = Callable[[Settings], AbstractAsyncContextManager[Ports]]
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, open_ports: PortsOpener = open_ports
+) -> FastAPI:
     """The application; it opens nothing before it is started.
 
     Raises:
@@ -60,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Agentes de Conversão API",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, open_ports=open_ports),
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],
         docs_url=None,
@@ -97,23 +102,39 @@ def _settings_or_exit() -> Settings:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
-    async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(open_ports(settings))
-        _check_default_model(ports)
-        app.state.ports = ports
-        app.state.authenticator = await open_local_organization(ports)
-        opened: dict[str, Any] = {}
-        for feature in FEATURES:
-            if feature.open is not None:
-                opened[feature.name] = await stack.enter_async_context(feature.open(ports))
-        app.state.features = opened
-        with told_to_stop(ports.draining):
-            log.info("service_ready", version=__version__)
-            yield
-        ports.draining.set()
+    started = False
+    try:
+        async with AsyncExitStack() as stack:
+            ports = await stack.enter_async_context(open_ports(settings))
+            _check_default_model(ports)
+            app.state.ports = ports
+            app.state.authenticator = await open_local_organization(ports)
+            opened: dict[str, Any] = {}
+            for feature in FEATURES:
+                if feature.open is not None:
+                    opened[feature.name] = await stack.enter_async_context(feature.open(ports))
+            app.state.features = opened
+            with told_to_stop(ports.draining):
+                log.info("service_ready", version=__version__)
+                started = True
+                yield
+            ports.draining.set()
+    except Exception as error:
+        if not started:
+            raise
+        _end_process(error)
     log.info("service_stopped")
+
+
+def _end_process(error: Exception) -> None:
+    """End a process whose inner life has failed: uvicorn would go on serving without it."""
+    is_foreseen = isinstance(error, (Problem, CannotStart))
+    log.critical("service_failed", detail=str(error), exc_info=None if is_foreseen else error)
+    # Whoever handles the signal is the server; without one, nobody asked for a process of its own.
+    if callable(signal.getsignal(signal.SIGTERM)):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _check_default_model(ports: Ports) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -135,11 +136,13 @@ def supabase_settings(supabase_url: str, tmp_path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
+async def serving(settings: Settings, **options: Any) -> AsyncIterator[str]:
     """A real server on a port of its own; yields its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        create_app(settings, **options), log_config=None, timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     # Only `main` handles signals; here pytest does.
     task = asyncio.get_running_loop().create_task(server._serve([listener]))

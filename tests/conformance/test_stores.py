@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from app.adapters.store import STORES
 from app.core.ids import OrganizationId, new_id
 from app.core.settings import Settings
-from app.ports.store import Database, StoreConflict, StoreRefused
+from app.ports.store import Database, StoreConflict, StoreRefused, StoreUnavailable
 from tests.support.pgbouncer import running_pgbouncer
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +171,13 @@ async def test_calls_of_two_organizations_at_once_stay_apart(database):
 
 async def test_a_database_that_answers_is_pinged(database):
     await database.ping()
+
+
+async def test_a_database_that_cannot_be_reached_is_unavailable(cluster, database_name, tmp_path):
+    url = f"postgresql://postgres@/{database_name}?host={tmp_path}&port=1"
+    wanted = Settings(database_url=SecretStr(url), data_dir=tmp_path)
+    async with STORES["postgres"].open(wanted) as database:
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+        with pytest.raises(StoreUnavailable):
+            await database.system().call("events_number_v1")

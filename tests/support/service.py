@@ -74,15 +74,20 @@ async def started(
 
 @asynccontextmanager
 async def running_service(
-    data_dir: Path, command: tuple[str, ...] = BY_HAND, **variables: str
+    data_dir: Path,
+    command: tuple[str, ...] = BY_HAND,
+    *,
+    once: str = "/health/ready",
+    **variables: str,
 ) -> AsyncIterator[Service]:
-    """Started by hand as README says, or otherwise; ended with SIGTERM if it still runs."""
+    """Started by hand as README says, or otherwise, given once that path is 200; then ended."""
     port = free_port()
     log = data_dir.parent / "service.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     process = await started(data_dir, port, log, command, **variables)
     url = f"http://127.0.0.1:{port}"
     try:
-        await _ready(process, url, log)
+        await _answering(process, url + once, log)
         yield Service(process, url, (data_dir / "api_key").read_text().strip(), log)
     finally:
         if process.returncode is None:
@@ -90,11 +95,11 @@ async def running_service(
             await asyncio.wait_for(process.wait(), 30)
 
 
-async def _ready(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
     async with asyncio.timeout(30), httpx2.AsyncClient() as client:
         while process.returncode is None:
             try:
-                if (await client.get(f"{url}/health/ready")).status_code == 200:
+                if (await client.get(url)).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass

@@ -25,7 +25,8 @@ LATE_FACTOR = 1.5
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 TIMEOUTS = (TimeoutError, RedisTimeoutError)
-FAILURES = (RedisError, OSError, TimeoutError)
+# RuntimeError is what uvloop says to a write over a connection that was reset a moment ago.
+FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 class RedisDown(Exception):

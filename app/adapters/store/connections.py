@@ -1,8 +1,9 @@
 """A pool of asyncpg connections behind the one verb of the port."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+import random
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,13 @@ ROLE = "agentes_app"
 POOL_SIZE = 20
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 2.0
-CALL_TIMEOUT_S = 10.0
+# The server ends a statement first, which leaves its connection usable; our own limit is for a
+# server that does not answer at all.
+STATEMENT_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 11.0
+# A call that lost against another (deadlock, serialization) was rolled back: nothing of it is left.
+ROLLBACK_RETRIES = 3
+ROLLBACK_PAUSE_S = 0.02
 
 
 @contextmanager
@@ -28,6 +35,8 @@ def translated_failures() -> Generator[None]:
         yield
     except asyncpg.PostgresError as error:
         raise failure_of(getattr(error, "sqlstate", None)) from error
+    except asyncpg.InternalClientError as error:  # what came is not PostgreSQL's protocol
+        raise unavailable() from error
     except asyncpg.InterfaceError as error:
         if isinstance(error, ValueError):  # an argument or an address that makes no sense
             raise StoreRefused from error
@@ -36,27 +45,17 @@ def translated_failures() -> Generator[None]:
         raise unavailable() from error
 
 
-class PostgresScope:
-    """Calls with fixed first arguments."""
-
-    def __init__(self, database: "PostgresDatabase", **fixed: str) -> None:
-        self._database = database
-        self._fixed = fixed
-
-    async def call(self, function: str, **arguments: Any) -> Any:
-        named = self._fixed | arguments
-        return await self._database.fetch(statement(function, tuple(named)), *named.values())
-
-
 class PostgresDatabase:
-    """A database over one pool."""
+    """A database over one pool; unavailable until it has one."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, *, is_exclusive: bool = False, is_shared: bool = False
-    ) -> None:
-        self._pool = pool
-        self._is_shared = is_shared
+    def __init__(self, *, is_exclusive: bool = False) -> None:
         self.is_exclusive = is_exclusive
+        self._pool: asyncpg.Pool | None = None
+        self._is_shared = False
+
+    def use(self, pool: asyncpg.Pool, *, is_shared: bool = False) -> None:
+        """Be available from now on; see `open_pool` for what is shared."""
+        self._pool, self._is_shared = pool, is_shared
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
         return PostgresScope(self, org=organization_id)
@@ -66,18 +65,53 @@ class PostgresDatabase:
 
     async def ping(self) -> None:
         with translated_failures():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await connection.fetchval("select 1", timeout=ACQUIRE_TIMEOUT_S)
+            await self.fetch("select 1", timeout_s=ACQUIRE_TIMEOUT_S)
 
-    async def fetch(self, query: str, *arguments: Any) -> Any:
-        """The one value of a statement, run as the service's role."""
+    async def fetch(self, query: str, *values: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        """The one value of a statement run as the service's role, with the driver's failures."""
+        pool = self._pool
+        if pool is None:
+            raise unavailable()
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            return await self._fetched(connection, query, values, timeout_s)
+        except (asyncio.CancelledError, TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+            # Asking the server to cancel would take as long again where it does not answer, and
+            # after a failover this connection would stay with a server that only reads.
+            with suppress(asyncpg.InterfaceError):  # it may be gone by now
+                connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def _fetched(
+        self, connection: Any, query: str, values: tuple[Any, ...], timeout_s: float
+    ) -> Any:
+        if not self._is_shared:
+            return await connection.fetchval(query, *values, timeout=timeout_s)
+        async with connection.transaction():
+            await connection.execute(f"set local role {ROLE}")
+            return await connection.fetchval(query, *values, timeout=timeout_s)
+
+
+class PostgresScope:
+    """Calls with fixed first arguments."""
+
+    def __init__(self, database: PostgresDatabase, **fixed: str) -> None:
+        self._database = database
+        self._fixed = fixed
+
+    async def call(self, function: str, **arguments: Any) -> Any:
+        named = self._fixed | arguments
+        query = statement(function, tuple(named))
         with translated_failures():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                if not self._is_shared:
-                    return await connection.fetchval(query, *arguments, timeout=CALL_TIMEOUT_S)
-                async with connection.transaction():
-                    await connection.execute(f"set local role {ROLE}")
-                    return await connection.fetchval(query, *arguments, timeout=CALL_TIMEOUT_S)
+            for attempt in range(ROLLBACK_RETRIES):
+                try:
+                    return await self._database.fetch(query, *named.values())
+                except asyncpg.TransactionRollbackError:
+                    # Jitter, as those that lost together would meet again.
+                    await asyncio.sleep(random.uniform(0.5, 1.5) * ROLLBACK_PAUSE_S * 2**attempt)
+            return await self._database.fetch(query, *named.values())
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -96,30 +130,33 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def open_pool(
-    *, is_exclusive: bool = False, is_shared: bool = False, **connect: Any
-) -> AsyncGenerator[PostgresDatabase]:
-    """A database whose connections are closed at the end.
+    *, is_shared: bool = False, server_settings: Mapping[str, str] | None = None, **connect: Any
+) -> AsyncGenerator[asyncpg.Pool]:
+    """A pool whose connections are made as they are needed and closed at the end.
 
     Args:
-        is_exclusive: no other process can have the database open.
         is_shared: a transaction pooler lends each transaction a session that others use too: no
-            prepared statement outlives a call, and the role is chosen in every transaction.
-        connect: where and how to connect; for a session of our own, with the role's settings.
+            prepared statement outlives a call, and no setting of the session is ours.
+        server_settings: settings of sessions of our own.
+        connect: where and how to connect.
     """
     if is_shared:
         connect["statement_cache_size"] = 0
-    with translated_failures():
-        pool = await asyncpg.create_pool(
-            min_size=1,
-            max_size=POOL_SIZE,
-            init=_prepare,
-            reset=_leave_as_is,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=CALL_TIMEOUT_S,
-            **connect,
-        )
+    else:
+        limits = {"statement_timeout": f"{STATEMENT_TIMEOUT_S:g}s"}
+        connect["server_settings"] = limits | dict(server_settings or {})
+    pool = await asyncpg.create_pool(
+        # Keeping some open at all times would fill the log with tracebacks during an outage.
+        min_size=0,
+        max_size=POOL_SIZE,
+        init=_prepare,
+        reset=_leave_as_is,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=CALL_TIMEOUT_S,
+        **connect,
+    )
     try:
-        yield PostgresDatabase(pool, is_exclusive=is_exclusive, is_shared=is_shared)
+        yield pool
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5.0)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.adapters.store.bundled import Cluster, running_cluster
-from app.adapters.store.connections import ROLE, open_pool
+from app.adapters.store.connections import ROLE, PostgresDatabase, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter
@@ -41,12 +41,10 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
     async with running_cluster(settings.data_dir) as cluster:
         await prepare_database(cluster)
         async with open_pool(
-            is_exclusive=True,
-            host=str(cluster.socket_dir),
-            port=cluster.port,
-            user=ROLE,
-            database=DATABASE,
-        ) as database:
+            host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
+        ) as pool:
+            database = PostgresDatabase(is_exclusive=True)
+            database.use(pool)
             yield database
 
 

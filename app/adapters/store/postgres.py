@@ -1,20 +1,26 @@
 """Any PostgreSQL 15 to 18 with pgvector, by `DATABASE_URL`, directly or through a pooler."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import structlog
 
-from app.adapters.store.connections import ROLE, open_pool, translated_failures
+from app.adapters.store.arrival import opened_on_arrival
+from app.adapters.store.connections import (
+    ROLE,
+    PostgresDatabase,
+    open_pool,
+    translated_failures,
+)
 from app.adapters.store.failures import CONNECTION_FAILURE, failure_of
 from app.adapters.store.migrations import migrate, read_migrations
 from app.adapters.store.schema import LIST_FUNCTION, require_newest
 from app.core.settings import Settings
 from app.ports.store import DatabaseContext, StoreAdapter, StoreRefused
 
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 3
 # What other clients read from an address and PostgreSQL would refuse as a setting.
 _NOT_SETTINGS = ("pgbouncer", "supa")
 log = structlog.get_logger(__name__)
@@ -53,7 +59,7 @@ async def _connected(settings: Settings) -> AsyncGenerator[asyncpg.Connection]:
         try:
             yield connection
         finally:
-            await connection.close()
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
 
 
 async def migrate_postgres(settings: Settings) -> list[str]:
@@ -94,23 +100,31 @@ async def _is_pooled(settings: Settings, connection: asyncpg.Connection) -> bool
 async def open_postgres(settings: Settings) -> DatabaseContext:
     """The database at `DATABASE_URL`, migrated.
 
+    One that cannot be reached yet is waited for: until then every call is `StoreUnavailable`.
+
     Raises:
-        StoreUnavailable: it cannot be reached.
         StoreRefused: it does not take these credentials.
+        StoreUnavailable: it could not be reached for a long time; ends what uses the context.
         MigrationFailed: its schema cannot be brought up to date.
         SchemaOutdated: its schema is too old, and this user may not change it.
     """
-    async with _connected(settings) as connection:
-        await _ensure_schema(connection)
-        is_pooled = await _is_pooled(settings, connection)
-    log.info("database_opened", through_pooler=is_pooled)
-    # Whoever the address names, calls are made as the role that may call functions only. A pooler
-    # takes no role for a session, as its sessions are not one client's.
-    role = {} if is_pooled else {"role": ROLE}
-    async with open_pool(
-        dsn=_address(settings), is_shared=is_pooled, server_settings=role
-    ) as database:
-        yield database
+    database = PostgresDatabase()
+    async with AsyncExitStack() as stack:
+
+        async def attempt() -> None:
+            async with _connected(settings) as connection:
+                await _ensure_schema(connection)
+                is_pooled = await _is_pooled(settings, connection)
+            log.info("database_opened", through_pooler=is_pooled)
+            # Whoever the address names, calls are made as the role that may call functions only.
+            # A pooler takes no role for a session, as its sessions are not one client's.
+            pool = open_pool(
+                dsn=_address(settings), is_shared=is_pooled, server_settings={"role": ROLE}
+            )
+            database.use(await stack.enter_async_context(pool), is_shared=is_pooled)
+
+        async with opened_on_arrival(attempt):
+            yield database
 
 
 STORE = StoreAdapter("postgres", lambda settings: settings.database_url is not None, open_postgres)

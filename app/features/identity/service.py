@@ -1,5 +1,6 @@
 """Whose a credential is, and the key that a newcomer finds in the data folder."""
 
+import asyncio
 import os
 import sys
 from contextlib import suppress
@@ -14,6 +15,7 @@ from app.features.identity.keys import ApiKey, new_key, read_key
 from app.features.identity.repository import IdentityRepository, StoredKey
 from app.ports import Ports
 from app.ports.cache import Cache
+from app.ports.store import StoreUnavailable
 from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 
 LOCAL = "local"
@@ -25,10 +27,13 @@ log = structlog.get_logger(__name__)
 class IdentityService:
     """Checks credentials."""
 
-    def __init__(self, repository: IdentityRepository, cache: Cache, clock: Clock) -> None:
+    def __init__(
+        self, repository: IdentityRepository, cache: Cache, clock: Clock, first_key: "FirstKey"
+    ) -> None:
         self._repository = repository
         self._cache = cache
         self._clock = clock
+        self._first_key = first_key
 
     async def authenticate(self, credential: str) -> Caller:
         """The caller of an API key; every failure looks the same from outside.
@@ -36,6 +41,7 @@ class IdentityService:
         Raises:
             InvalidCredential: malformed, unknown, expired or revoked.
         """
+        await self._first_key.register()
         key = read_key(credential)
         stored = await self._find(key.public_id) if key else None
         if key is None or stored is None or not key.matches(stored.secret_sha256):
@@ -60,6 +66,32 @@ def _refused() -> InvalidCredential:
     return InvalidCredential("The API key is not valid.", headers=WWW_AUTHENTICATE)
 
 
+class FirstKey:
+    """The key in the data folder, made known to the database as soon as that can be reached."""
+
+    def __init__(self, repository: IdentityRepository, key: ApiKey) -> None:
+        self._repository = repository
+        self._key = key
+        self._is_registered = False
+        self._turn = asyncio.Lock()
+
+    async def register(self) -> None:
+        """Register it, and the organization `local` that it belongs to, if that is not done yet.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached; nobody can be authenticated then.
+        """
+        if self._is_registered:
+            return
+        async with self._turn:
+            if not self._is_registered:
+                organization_id = await self._repository.ensure_organization(LOCAL, "Local")
+                await self._repository.register_key(
+                    organization_id, self._key, name="First key", scopes=["*"]
+                )
+                self._is_registered = True
+
+
 async def open_local_organization(ports: Ports) -> IdentityService:
     """The organization `local` and the key in `DATA_DIR/api_key`, both made at the first start.
 
@@ -67,18 +99,19 @@ async def open_local_organization(ports: Ports) -> IdentityService:
     again, so the file is always the truth.
     """
     repository = IdentityRepository(ports.database)
-    organization_id = await repository.ensure_organization(LOCAL, "Local")
     path = ports.settings.data_dir / "api_key"
     kept = _kept_key(path)
     key = kept or new_key()
-    await repository.register_key(organization_id, key, name="First key", scopes=["*"])
     if kept is None:
         _keep(path, key)
         log.info("api_key_created", kept_in=str(path))
         # Once, on standard output and not in the log: logs are collected and kept.
         sys.stdout.write(f"API key of the organization {LOCAL} (kept in {path}): {key.text}\n")
         sys.stdout.flush()
-    return IdentityService(repository, ports.cache, ports.clock)
+    first_key = FirstKey(repository, key)
+    with suppress(StoreUnavailable):
+        await first_key.register()
+    return IdentityService(repository, ports.cache, ports.clock, first_key)
 
 
 def _kept_key(path: Path) -> ApiKey | None:
