@@ -118,14 +118,19 @@ returns jsonb language plpgsql security definer set search_path = pg_catalog, ag
 declare
   v_run agentes.runs := jsonb_populate_record(null::runs, p_run);
   v_message agentes.messages := jsonb_populate_record(null::messages, p_message);
+  v_kept agentes.runs;
 begin
   perform set_config('app.org', p_org::text, true);
   update runs set status = v_run.status, last_event_id = v_run.last_event_id, error = v_run.error,
          usage = v_run.usage, ended_at = now()
    where organization_id = p_org and id = v_run.id and status = 'running';
   if not found then
-    return case when exists (select from runs where organization_id = p_org and id = v_run.id)
-                then '"ended"'::jsonb else '"gone"'::jsonb end;
+    select * into v_kept from runs where organization_id = p_org and id = v_run.id;
+    return case
+      when not found then '"gone"'
+      -- The same end again: it was kept, and only the answer to this call was lost.
+      when v_kept.status = v_run.status and v_kept.last_event_id = v_run.last_event_id then '"kept"'
+      else '"ended"' end;
   end if;
   update messages set content = v_message.content, status = v_message.status, sources = v_message.sources,
          metadata = v_message.metadata, updated_at = now()

@@ -28,7 +28,7 @@ end $$;
 comment on function public.runs_flush_v1(uuid, jsonb) is
   'Keeps what some runs of one process have written so far; tells of each whether it is still this process''s to write.';
 
-create function public.process_beat_v2(p_id uuid, p_silent_s int) returns jsonb
+create function public.process_beat_v2(p_id uuid, p_silent_s int, p_live jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, agentes as $$
 declare
   v_ended jsonb;
@@ -37,8 +37,10 @@ begin
   delete from processes where seen_at < now() - interval '1 day';
   with silent as (
     select r.id from runs r left join processes p on p.id = r.owner_id
-     where r.status = 'running' and r.owner_id <> p_id
-       and (p.id is null or p.seen_at < now() - make_interval(secs => p_silent_s))
+     where r.status = 'running' and case
+             -- Its start was committed, but its owner never learned of it; none takes so long.
+             when r.owner_id = p_id then r.started_at < now() - interval '15 seconds' and not p_live ? r.id::text
+             else p.id is null or p.seen_at < now() - make_interval(secs => p_silent_s) end
      limit 500 for update of r skip locked
   ), ended as (
     -- 2,000,000,000 is the number reserved for the last event of a run that its owner did not end,
@@ -59,8 +61,8 @@ begin
     select coalesce(jsonb_agg(r.id), '[]') from runs r
      where r.owner_id = p_id and r.status = 'running' and r.cancel_requested_at is not null));
 end $$;
-comment on function public.process_beat_v2(uuid, int) is
-  'Notes that a process lives, ends the runs of silent processes and lists its own that somebody wants cancelled.';
+comment on function public.process_beat_v2(uuid, int, jsonb) is
+  'Notes that a process lives, ends the runs of silent processes and those that it does not know to be its own, and lists its own that somebody wants cancelled.';
 
 create function public.runs_purge_v1() returns jsonb
 language plpgsql security definer set search_path = pg_catalog, agentes as $$
@@ -83,7 +85,7 @@ comment on function public.runs_purge_v1() is
 do $$
 begin
   perform agentes.lock_function('public.runs_flush_v1(uuid, jsonb)', 'agentes_system');
-  perform agentes.lock_function('public.process_beat_v2(uuid, int)', 'agentes_system');
+  perform agentes.lock_function('public.process_beat_v2(uuid, int, jsonb)', 'agentes_system');
   perform agentes.lock_function('public.runs_purge_v1()', 'agentes_system');
 end $$;
 

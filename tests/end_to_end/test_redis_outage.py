@@ -51,7 +51,9 @@ async def test_chats_go_on_whatever_becomes_of_redis(data_dir):
             await becomes(client, "ok")
             answers += [await stream(client, agent["id"], asking(QUESTION))]
             run_id = answers[-1][-1]["run_id"]
-            assert await server.do("EXISTS", f"adc:v1:run:{run_id}")
+            async with asyncio.timeout(5):  # frames are written a few times a second
+                while not await server.do("EXISTS", f"adc:v1:run:{run_id}"):
+                    await asyncio.sleep(0.02)
             await server.kill()
             answers += [await stream(client, agent["id"], asking(QUESTION)) for _ in range(5)]
             await becomes(client, "degraded")

@@ -11,12 +11,12 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from app.adapters.llm.chat_completions import Patience
-from app.adapters.llm.openai import open_openai
+from app.adapters.llm import PROVIDERS
 from app.container import open_ports
+from app.core.clock import SystemClock
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.ports.llm import Models, Provider
+from app.ports.llm import Conduct, Models, Provider
 from tests.conftest import serving
 from tests.support.completions_server import Exchange, Script, completions_server
 from tests.support.stories import an_agent, asking, text_of
@@ -103,12 +103,14 @@ async def model_bench(settings: Settings, *, silence_s: float) -> AsyncIterator[
     def open_provider(url: str) -> AbstractAsyncContextManager[Provider]:
         variables = {"OPENAI_API_KEY": SecretStr(KEY), "OPENAI_BASE_URL": SecretStr(url)}
         chosen = settings.model_copy(update={"provider_variables": variables})
-        return open_openai(chosen, Patience(first_token_s=silence_s, idle_s=silence_s))
+        conduct = Conduct(clock=SystemClock(), first_token_s=silence_s, idle_s=silence_s)
+        return PROVIDERS["openai"].open(chosen, conduct)
 
     @asynccontextmanager
     async def scripted_ports(chosen: Settings):
-        async with open_ports(chosen) as ports:
-            # The bench adds a provider for every chat.
+        async with open_ports(chosen) as ports, PROVIDERS["local"].open(chosen, Conduct()) as local:
+            # The bench adds a provider for every chat; the default model has to be there at start.
+            providers["local"] = local
             yield replace(ports, models=Models(providers))
 
     async with serving(settings, open_ports=scripted_ports) as url:

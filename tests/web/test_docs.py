@@ -15,8 +15,6 @@ OPERATIONS = [
     for operations in DOCUMENT["paths"].values()
     for operation in operations.values()
 ]
-# Their rooms do not give examples of what they answer yet.
-WITHOUT_EXAMPLES = {"ChatAnswer", "RunState"}
 
 
 def resolved(schema):
@@ -76,7 +74,7 @@ def has_example(content):
     name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
     component = DOCUMENT["components"]["schemas"].get(name, {})
     is_file = content.get("schema", {}).get("format") == "binary"
-    if is_file or name in WITHOUT_EXAMPLES or name.startswith("Body_"):
+    if is_file or name.startswith("Body_"):
         return True
     return bool(content.get("example") or content.get("examples") or component.get("examples"))
 

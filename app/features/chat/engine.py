@@ -84,7 +84,7 @@ class RunEngine:
             await asyncio.sleep(BEAT_EVERY_S)
 
     async def _beat_once(self, silent_s: int) -> None:
-        ended, cancelled = await self._upkeep.beat(silent_s=silent_s)
+        ended, cancelled = await self._upkeep.beat(silent_s=silent_s, live=list(self._live))
         for run_id in cancelled:
             self._cancel(run_id)
         if ended:

@@ -148,9 +148,16 @@ class RunUpkeep:
         states = await self._system.call("runs_flush_v1", owner_id=self._process_id, runs=rows)
         return cast("dict[RunId, Hold]", states)
 
-    async def beat(self, *, silent_s: int) -> tuple[list[StoredRun], list[RunId]]:
-        """Tell that this process lives; runs of silent ones, ended now, and own ones to cancel."""
-        result = await self._system.call("process_beat_v2", id=self._process_id, silent_s=silent_s)
+    async def beat(
+        self, *, silent_s: int, live: list[RunId]
+    ) -> tuple[list[StoredRun], list[RunId]]:
+        """Tell that this process lives; runs of silent ones, ended now, and own ones to cancel.
+
+        Its own runs are ended too where they are not among the `live` ones.
+        """
+        result = await self._system.call(
+            "process_beat_v2", id=self._process_id, silent_s=silent_s, live=live
+        )
         return [StoredRun.model_validate(row) for row in result["ended"]], result["cancelled"]
 
     async def leave(self) -> None:

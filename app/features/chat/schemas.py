@@ -9,6 +9,7 @@ from app.features.chat.records import RunError, RunStatus
 
 OnDisconnect = Literal["continue", "cancel"]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=200_000), Text]
+RUN_ID = "01938f60-2b43-7e22-8b4d-6f7a8b9c0d1e"
 MAX_MESSAGES = 100
 MAX_CHARS = 200_000
 
@@ -47,7 +48,7 @@ class ChatCreate(Body):
         default="continue",
         description="With `cancel` the answer is stopped 30 s after its last listener has left.",
     )
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=200_000)] | None = None
     model_id: Annotated[str, StringConstraints(min_length=1, max_length=200), Text] | None = None
     system_prompt_override: Annotated[str, StringConstraints(max_length=20_000), Text] | None = (
@@ -77,6 +78,19 @@ class ChatCreate(Body):
 class RunState(Resource):
     """One answer under way or done; `last_event_id` is the number of its newest stored event."""
 
+    model_config = example(
+        id=RUN_ID,
+        agent_id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
+        agent_version=3,
+        conversation_id="01938f60-2b41-7c6a-8e05-4d3c2b1a0f9e",
+        message_id="01938f60-2b42-7d11-9a3c-5e6f7a8b9c0d",
+        status="completed",
+        last_event_id=42,
+        started_at="2026-11-23T20:17:00.123Z",
+        ended_at="2026-11-23T20:17:04.456Z",
+        error=None,
+    )
+
     id: Id
     agent_id: Id
     agent_version: int
@@ -91,6 +105,23 @@ class RunState(Resource):
 
 class ChatAnswer(Resource):
     """A whole answer."""
+
+    model_config = example(
+        answer="O prazo para o Nordeste é de 8 dias úteis. [1]",
+        conversation_id="01938f60-2b41-7c6a-8e05-4d3c2b1a0f9e",
+        message_id="01938f60-2b42-7d11-9a3c-5e6f7a8b9c0d",
+        run_id=RUN_ID,
+        sources=[{"index": 1, "source": "loja-aurora.md", "score": 0.83}],
+        tool_calls=[],
+        metadata={
+            "model": "gpt-4o-mini",
+            "provider": "openai",
+            "usage": {"input_tokens": 812, "output_tokens": 24, "cached_tokens": 0},
+            "time_to_first_token_ms": 412,
+            "processing_time": 903,
+        },
+        finish_reason="stop",
+    )
 
     answer: str
     conversation_id: Id

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from app.features.agents.schemas import Agent
@@ -12,6 +12,7 @@ from app.features.chat.schemas import OnDisconnect
 from app.features.knowledge.service import KnowledgeService
 from app.ports.llm import (
     ChatRequest,
+    ContextTooLong,
     Finished,
     Message,
     ProviderDisconnected,
@@ -53,7 +54,28 @@ async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[Tu
         for source in sources:
             yield source
     yield Progress("generating", 30)
-    async with aclosing(_write(_request(plan, sources), plan.model)) as written:
+    async with aclosing(_answer(plan, sources)) as answered:
+        async for event in answered:
+            yield event
+
+
+async def _answer(plan: TurnPlan, sources: list[Source]) -> AsyncGenerator[TurnEvent]:
+    """The model's answer; what it cannot read in one go is asked once more with less history."""
+    request = _request(plan, sources)
+    has_begun = False
+    try:
+        async with aclosing(_write(request, plan.model)) as written:
+            async for event in written:
+                has_begun = has_begun or isinstance(event, Answer)
+                yield event
+        return
+    except ContextTooLong:
+        read = request.messages[1:-1]
+        if has_begun or not read:
+            raise
+    newer = list(read[(len(read) + 1) // 2 :])
+    shorter = _request(replace(plan, history=newer), sources)
+    async with aclosing(_write(shorter, plan.model)) as written:
         async for event in written:
             yield event
 

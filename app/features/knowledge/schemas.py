@@ -151,7 +151,7 @@ class SearchRequest(Body):
     knowledge_base_id: Id | None = None
     knowledge_base_ids: Annotated[list[Id], Field(min_length=1, max_length=20)] | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
-    threshold: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.0
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Mode = "hybrid"
     filters: Json = Field(default={}, description="Equality on the documents' metadata.")
 
