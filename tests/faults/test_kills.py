@@ -1,7 +1,9 @@
-"""KP-1: the process is killed in the middle of its chats and started again."""
+"""KP-1: the process is killed in the middle of its chats, or never learns of having begun one."""
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -14,9 +16,10 @@ from tests.support.completions_server import (
     delta,
     finish,
 )
-from tests.support.fault_stack import MODEL
+from tests.support.fault_stack import MODEL, fault_stack
 from tests.support.invariants import UNDER_WAY, check_kept
-from tests.support.load import Chat, Ledger, load_on
+from tests.support.load import Chat, Ledger, Load, load_on
+from tests.support.postgres_server import PostgresServer
 from tests.support.service import running_service
 from tests.support.stories import an_agent
 
@@ -77,6 +80,27 @@ async def check_after_kill(connection: asyncpg.Connection, ledger: Ledger) -> No
         check_partial(chat, row["content"])
 
 
+async def a_start_is_not_confirmed(postgres: PostgresServer, folder: Path) -> None:
+    """The run was committed, its owner was not told, and the client was told 503."""
+    async with fault_stack(postgres, folder) as stack:
+        stack.proxy.faults.lose_reply_to = b'"is_new_conversation"'
+        chat = await Load(stack.client, stack.agent_id, pause_s=0).one_chat()
+        assert stack.proxy.replies_lost == 1
+        assert chat.status in (200, 503)
+        async with stack.connection() as connection, asyncio.timeout(30):
+            while await connection.fetch(UNDER_WAY):
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+async def unheard(postgres, folder) -> AsyncIterator[asyncio.Future]:
+    """Begun at once, as it mostly waits."""
+    scenario = asyncio.ensure_future(a_start_is_not_confirmed(postgres, folder))
+    yield scenario
+    await asyncio.wait([scenario])
+
+
+@pytest.mark.usefixtures("unheard")
 async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledged_is_missing(
     postgres, folder, chance, is_long
 ):
@@ -111,3 +135,7 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
                     await check_kept(ledger, connection)
                 finally:
                     await connection.close()
+
+
+async def test_kp1_a_run_whose_start_was_committed_but_not_confirmed_does_not_run_for_ever(unheard):
+    await unheard

@@ -11,7 +11,6 @@ from tests.support.postgres_server import IMMEDIATE
 
 pytestmark = pytest.mark.anyio
 CHATS = 20
-RUNNING = "select count(*) from agentes.runs where status = 'running'"
 
 
 async def test_pg9_chats_go_on_while_the_database_is_down_and_are_kept_when_it_is_back(
@@ -47,19 +46,3 @@ async def test_pg9_an_answer_whose_end_was_committed_but_not_confirmed_is_done(s
     assert chat.terminal == ["done"]
     async with stack.connection() as connection:
         await check_kept(load.ledger, connection)
-
-
-async def test_pg9_a_run_whose_start_was_committed_but_not_confirmed_does_not_run_for_ever(stack):
-    lost = stack.proxy.replies_lost
-    stack.proxy.faults.lose_reply_to = b'"is_new_conversation"'
-    async with load_on(stack.client, stack.agent_id, chats=0, readers=0, writers=0) as load:
-        chat = await load.one_chat()
-    assert stack.proxy.replies_lost == lost + 1
-    assert chat.status in (200, 503)
-    async with stack.connection() as connection:
-        try:
-            async with asyncio.timeout(25):
-                while await connection.fetchval(RUNNING):
-                    await asyncio.sleep(0.1)
-        finally:
-            await connection.execute("update agentes.runs set status = 'failed'")

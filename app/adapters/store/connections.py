@@ -90,7 +90,9 @@ class PostgresDatabase:
         if not self._is_shared:
             return await connection.fetchval(query, *values, timeout=timeout_s)
         async with connection.transaction():
-            await connection.execute(f"set local role {ROLE}")
+            await connection.execute(
+                f"set local role {ROLE}; set local statement_timeout = '{STATEMENT_TIMEOUT_S:g}s'"
+            )
             return await connection.fetchval(query, *values, timeout=timeout_s)
 
 

@@ -14,6 +14,7 @@ _PASSING = (
     "55P03",  # a lock was not to be had
     "57014",  # cancelled, as by a statement timeout
     "57P",  # starting up, shutting down or crashed
+    "58",  # the server's own system: a disk that cannot be read
 )
 
 
