@@ -41,6 +41,20 @@ async def refused_start(data_dir, command=BY_HAND, **variables):
     return told
 
 
+async def told_by(process, log: Path, sign: str) -> str:
+    """What a process has told once it has told this; it is ended then."""
+    try:
+        async with asyncio.timeout(20):
+            while sign not in log.read_text():
+                assert process.returncode is None, log.read_text()
+                await asyncio.sleep(0.05)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+    return log.read_text()
+
+
 def errors(told: str) -> list[str]:
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     return [line["event"] for line in lines if line["level"] == "error"]
@@ -57,23 +71,23 @@ async def test_a_data_folder_in_use_names_its_holder(data_dir, command):
 async def test_the_reloader_tells_it_too_and_waits_for_a_change(data_dir):
     log = data_dir.parent / "reload.log"
     arguments = ("-m", "uvicorn", "main:app", "--reload", "--port", str(free_port()))
-    process = await started(data_dir, 0, log, arguments, DATABASE_URL=NOBODY_LISTENS)
-    try:
-        async with asyncio.timeout(20):
-            while "startup failed" not in log.read_text():
-                await asyncio.sleep(0.05)
-    finally:
-        process.terminate()
-        await process.wait()
-    assert "Connection refused" in log.read_text()
-    assert "Traceback" not in log.read_text()
+    data_dir.write_text("a file is in its place")
+    process = await started(data_dir, 0, log, arguments)
+    told = await told_by(process, log, "startup failed")
+    assert "set another DATA_DIR" in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize("command", [BY_HAND, AS_MAKE_RUN_DOES], ids=["by hand", "make run"])
 async def test_a_database_that_does_not_answer_is_named_without_its_password(data_dir, command):
-    said, _ = errors(await refused_start(data_dir, command, DATABASE_URL=NOBODY_LISTENS))
-    assert "Connection refused" in said
-    assert "DATABASE_URL" in said
+    log = data_dir.parent / "waiting.log"
+    process = await started(data_dir, free_port(), log, command, DATABASE_URL=NOBODY_LISTENS)
+    told = await told_by(process, log, "service_ready")
+    (said,) = (line for line in told.splitlines() if "database_awaited" in line)
+    assert "DATABASE_URL cannot be opened" in said
+    assert "Connect" in said
+    assert "s3cret" not in told
+    assert "Traceback" not in told
 
 
 async def test_a_user_who_may_not_create_the_schema_is_told_so(data_dir, cluster, connection):
@@ -149,6 +163,6 @@ async def test_a_default_model_that_nobody_serves_is_refused_with_what_can_be(da
     told = await refused_start(data_dir, DATABASE_URL=url, DEFAULT_MODEL_ID="s3cret")
     (said, _) = errors(told)
     assert "DEFAULT_MODEL_ID" in said
-    assert "local, openai" in said
+    assert "local, mistral, openai" in said
     told = await refused_start(data_dir, DATABASE_URL=url, DEFAULT_MODEL_ID="openai/gpt-4o-mini")
     assert "Set OPENAI_API_KEY" in errors(told)[0]

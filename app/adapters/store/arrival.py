@@ -28,8 +28,9 @@ async def opened_on_arrival(
     """
     try:
         await attempt()
-    except StoreUnavailable:
-        log.warning("database_awaited", for_at_most_s=give_up_after_s)
+    except StoreUnavailable as problem:
+        # Told at once, as it may be the address that is wrong and not the database that is down.
+        log.warning("database_awaited", reason=str(problem), for_at_most_s=give_up_after_s)
     else:
         yield
         return
