@@ -53,8 +53,9 @@ async def outcome(provider):
     """The events of one call and the failure that ended it."""
     events = []
     try:
-        async for event in provider.stream(REQUEST):
-            events.append(event)
+        async with asyncio.timeout(15):  # half of what a provider would get by default
+            async for event in provider.stream(REQUEST):
+                events.append(event)
     except ProviderFailed as failure:
         return events, failure
     return events, None
@@ -130,6 +131,14 @@ async def test_what_came_before_garbage_is_shown_and_the_end_is_a_failure(upstre
     assert type(failure) is kind
     assert text_of(events) == "Oi"
     assert len(server.requests) == 1
+
+
+async def test_a_line_without_end_is_cut_off_while_it_grows(upstream):
+    begun = upstream.wire.start + upstream.wire.text("Oi")
+    script = silent_after(STREAM_HEAD, begun, b"data: " + b"x" * 1_200_000)
+    async with upstream.over(script) as (_, provider):
+        events, failure = await outcome(provider)
+    assert (text_of(events), type(failure)) == ("Oi", ProviderMalformed)
 
 
 async def test_a_page_with_the_status_200_is_no_answer(upstream):

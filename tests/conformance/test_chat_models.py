@@ -93,8 +93,9 @@ async def test_however_the_bytes_are_cut_the_answer_is_the_same(upstream):
 
 
 async def test_marks_comments_and_line_ends_of_every_kind_mean_nothing(upstream):
-    parts = [b"\xef\xbb\xbf: comment\r\n\r\n", *upstream.whole(TEXT), DONE, DONE]
-    parts.insert(2, upstream.wire.sign_of_life + upstream.wire.unknown)
+    wire = upstream.wire
+    begun = [b"\xef\xbb\xbf" + wire.text(TEXT), b": comment\r\n\r\n", wire.sign_of_life]
+    parts = [*begun, wire.unknown, wire.finish("stop"), wire.usage, wire.end, DONE, DONE]
     for line_end in (b"\r\n", b"\r"):
         events = await upstream.events(sending(*(p.replace(b"\n", line_end) for p in parts)))
         assert text_of(events) == TEXT
@@ -133,8 +134,9 @@ async def test_either_end_mark_ends_an_answer(upstream, end):
 
 
 async def test_nothing_after_the_end_mark_is_read_even_if_the_connection_stays_open(upstream):
-    parts = b"".join(upstream.whole("Oi")) + upstream.wire.text("more") + b"data: {garbage\n\n"
-    events = await upstream.events(silent_after(STREAM_HEAD, parts))
+    more = upstream.wire.text("more") + b"data: {garbage\n\n"
+    parts = (b"".join(upstream.whole("Oi")) + more, more, more)
+    events = await upstream.events(silent_after(STREAM_HEAD, *parts))
     assert (text_of(events), events[-1]) == ("Oi", Finished("stop"))
 
 
