@@ -27,7 +27,7 @@ test: $(TOOLS) $(LITE) ## Run all tests
 	@echo "The service's tests once more, with its data in a Supabase project:"
 	@$(PY) -m pytest --store supabase tests/features tests/end_to_end
 
-faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: an hour; SEED= repeats one
+faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one
 	@echo "seed $(SEED)"
 	@$(PY) -m pytest tests/faults --long --seed $(SEED)
 
