@@ -23,6 +23,8 @@ from app.web.routing import FeatureContext
 
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 30
+BEATS_BEFORE_ENDING = 2
+FOR_EVER_S = 1_000_000_000
 PURGE_EVERY_BEATS = 6
 # What is written is kept within 2 s: looked at four times a second, when 1.7 s have passed.
 FLUSH_TICK_S = 0.25
@@ -69,19 +71,25 @@ class RunEngine:
         if self._ports.draining.is_set():
             raise ServerStopping(headers={"Retry-After": "2"})
 
-    async def beat(self) -> None:
+    async def beat(self, *, every_s: float = BEAT_EVERY_S) -> None:
         """Tell others that we live, close the runs of those that have fallen silent, clean up."""
-        beats = 0
-        # Nobody else can be alive over a database that only this process can reach.
-        silent_s = 0 if self._ports.database.is_exclusive else SILENT_AFTER_S
+        beats, in_a_row = 0, 0
         while True:
-            with suppress(Problem):
-                await self._beat_once(silent_s)
-                silent_s = SILENT_AFTER_S
+            try:
+                await self._beat_once(self._patience_s(beats, in_a_row))
                 if beats % PURGE_EVERY_BEATS == 0:
                     await self._upkeep.purge()
-                beats += 1
-            await asyncio.sleep(BEAT_EVERY_S)
+                beats, in_a_row = beats + 1, in_a_row + 1
+            except Problem:
+                in_a_row = 0
+            await asyncio.sleep(every_s)
+
+    def _patience_s(self, beats: int, in_a_row: int) -> int:
+        """How long others may have been silent before their runs are ended."""
+        if not beats and self._ports.database.is_exclusive:
+            return 0  # nobody else can be alive over a database that only this process can reach
+        # After an outage all have been silent, and whoever beats first must not end the rest.
+        return SILENT_AFTER_S if in_a_row >= BEATS_BEFORE_ENDING else FOR_EVER_S
 
     async def _beat_once(self, silent_s: int) -> None:
         ended, cancelled = await self._upkeep.beat(silent_s=silent_s, live=list(self._live))
