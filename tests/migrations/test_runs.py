@@ -11,6 +11,7 @@ from app.adapters.store.bundled import running_cluster
 from app.adapters.store.embedded import prepare_database
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.ids import new_id
+from app.ports.run_buffers import RESERVED_TERMINAL_ID
 from tests.conftest import connect
 from tests.support.stories import an_agent, asking, stream
 from tests.support.supabase_lite import make_template
@@ -24,16 +25,21 @@ async def test_runs_of_a_silent_process_are_closed_once_and_told(client, connect
     await connection.execute(
         "update agentes.runs set status = 'running', ended_at = null, owner_id = $1", new_id()
     )
-    beat = "select process_beat_v1($1, 30)->>'ended_runs'"
-    assert await connection.fetchval(beat, new_id()) == "1"
-    assert await connection.fetchval(beat, new_id()) == "0"
-    run = await connection.fetchrow("select status, error from agentes.runs")
-    assert run["status"] == "failed"
+    beat = "select jsonb_array_length(process_beat_v2($1, 30, '[]')->'ended')"
+    assert await connection.fetchval(beat, new_id()) == 1
+    assert await connection.fetchval(beat, new_id()) == 0
+    run = await connection.fetchrow("select status, error, last_event_id from agentes.runs")
+    assert (run["status"], run["last_event_id"]) == ("failed", RESERVED_TERMINAL_ID)
     assert "run_interrupted" in run["error"]
-    kept = await connection.fetchval(
-        "select run_flush_v1(organization_id, id, message_id, 'late', 9) from agentes.runs"
+    states = await connection.fetchval(
+        """select runs_flush_v1(owner_id, jsonb_build_array(to_jsonb(r) || '{"content": "late"}'))
+             from agentes.runs r"""
     )
-    assert kept == "false", "the frozen owner must find itself fenced off"
+    assert "ended" in states, "the frozen owner must find itself fenced off"
+    assert (
+        await connection.fetchval("select count(*) from agentes.messages where content = 'late'")
+        == 0
+    )
     assert done["event"] == "done"
 
 
@@ -41,9 +47,8 @@ async def test_runs_of_a_live_process_are_left_alone(client, connection):
     agent = await an_agent(client)
     await stream(client, agent["id"], asking("Oi"))
     await connection.execute("update agentes.runs set status = 'running'")
-    assert (
-        await connection.fetchval("select process_beat_v1($1, 30)->>'ended_runs'", new_id()) == "0"
-    )
+    ended = "select process_beat_v2($1, 30, '[]')->'ended'"
+    assert await connection.fetchval(ended, new_id()) == "[]"
 
 
 async def test_the_schema_stands_on_postgresql_16_and_without_a_superuser():
