@@ -2,10 +2,13 @@
 
 import asyncio
 import gzip
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from app.ports.llm import (
@@ -41,6 +44,18 @@ from tests.support.upstream import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def logs() -> Iterator[list[dict[str, Any]]]:
+    """All that is logged, whatever level a service of an earlier test had asked for."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    with capture_logs() as records:
+        yield records
+    structlog.configure(**before)
+
+
 ECHO = f"Incorrect key {KEY} at http://127.0.0.1/v1"
 
 
@@ -80,12 +95,11 @@ async def outcome(provider):
     ],
 )
 async def test_a_refusal_has_its_kind_is_tried_again_where_that_may_help_and_tells_no_secret(
-    upstream, status, label, kind, requests
+    upstream, logs, status, label, kind, requests
 ):
     body = upstream.wire.error_body(label, ECHO)
-    with capture_logs() as logs:
-        async with upstream.over(refusing(status, body)) as (server, provider):
-            _, failure = await outcome(provider)
+    async with upstream.over(refusing(status, body)) as (server, provider):
+        _, failure = await outcome(provider)
     assert type(failure) is kind
     assert len(server.requests) == requests
     shown = f"{failure} {failure.detail} {failure.headers} {failure.members} {logs}"
