@@ -27,7 +27,9 @@ async def _key(
     ] = None,
 ) -> str | None:
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise MalformedRequest("Idempotency-Key takes 1 to 255 printable ASCII characters.")
+        raise MalformedRequest(
+            "Idempotency-Key takes 1 to 255 printable ASCII characters without spaces."
+        )
     return idempotency_key
 
 

@@ -9,7 +9,7 @@ create table agentes.run_frames (
   ended_at timestamptz not null default now()
 );
 comment on table agentes.run_frames is
-  'What an ended run has streamed, compressed, for clients that come back within 15 minutes.';
+  'What a run has streamed, compressed: all of it once it has ended, for clients that come back within 15 minutes.';
 -- Compressed already; trying again would only cost time.
 alter table agentes.run_frames alter column frames set storage external;
 create index run_frames_by_age on agentes.run_frames (ended_at);
@@ -136,7 +136,8 @@ begin
          metadata = v_message.metadata, updated_at = now()
    where organization_id = p_org and id = v_message.id;
   insert into run_frames (run_id, organization_id, frames)
-  values (v_run.id, p_org, decode(p_frames_base64, 'base64'));
+  values (v_run.id, p_org, decode(p_frames_base64, 'base64'))
+  on conflict (run_id) do update set frames = excluded.frames, ended_at = now();
   perform announce(p_org, p_events);
   return '"kept"';
 end $$;

@@ -7,15 +7,21 @@ declare
 begin
   with given as (
     select * from jsonb_to_recordset(p_runs)
-        as g (id uuid, organization_id uuid, message_id uuid, content text, last_event_id bigint)
+        as g (id uuid, organization_id uuid, message_id uuid, content text, sources jsonb,
+              last_event_id bigint, frames_base64 text)
   ), held as (
     update runs r set last_event_id = g.last_event_id from given g
      where r.id = g.id and r.organization_id = g.organization_id and r.owner_id = p_owner_id
        and r.status = 'running'
     returning r.id, r.cancel_requested_at
   ), kept as (
-    update messages m set content = g.content, updated_at = now() from given g join held h using (id)
+    update messages m set content = g.content, sources = g.sources, updated_at = now()
+      from given g join held h using (id)
      where m.id = g.message_id and m.organization_id = g.organization_id
+  ), streamed as (
+    insert into run_frames (run_id, organization_id, frames)
+    select g.id, g.organization_id, decode(g.frames_base64, 'base64') from given g join held h using (id)
+    on conflict (run_id) do update set frames = excluded.frames, ended_at = now()
   )
   select jsonb_object_agg(g.id, case
            when h.cancel_requested_at is not null then 'cancelled'
@@ -26,7 +32,7 @@ begin
   return coalesce(v_states, '{}');
 end $$;
 comment on function public.runs_flush_v1(uuid, jsonb) is
-  'Keeps what some runs of one process have written so far; tells of each whether it is still this process''s to write.';
+  'Keeps what some runs of one process have written and streamed so far; tells of each whether it is still this process''s to write.';
 
 create function public.process_beat_v2(p_id uuid, p_silent_s int, p_live jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, agentes as $$

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from app.core.settings import child_environment
@@ -22,6 +21,7 @@ from tests.support.completions_server import (
     delta,
     finish,
 )
+from tests.support.run_streams import FrameReader, data_of, number_of, resume
 from tests.support.service import ROOT, running_service
 from tests.support.stories import an_agent, asking, stream, text_of
 
@@ -108,19 +108,25 @@ async def test_at_sigterm_open_streams_end_with_a_terminal_event(data_dir):
     assert "Traceback" not in log
 
 
-async def test_after_a_kill_the_question_and_the_partial_answer_are_there(data_dir):
+async def test_after_a_kill_the_question_the_partial_answer_and_its_stream_are_there(data_dir):
     async with agent_over(endless, data_dir) as (service, _, client, agent):
-        following = asyncio.ensure_future(stream(client, agent["id"], asking("Lembre disto")))
-        await asyncio.sleep(4)
-        (conversation,) = (await client.get("/api/v2/conversations")).json()["data"]
-        await service.end(signal.SIGKILL)
-        with pytest.raises(httpx2.TransportError):
-            await following
+        path = f"/api/v2/agents/{agent['id']}/chat"
+        body = asking("Lembre disto")
+        async with client.stream("POST", f"{path}/stream", json=body) as answer:
+            first = await FrameReader(answer).take(6)
+            await asyncio.sleep(3)
+            await service.end(signal.SIGKILL)
+    ids = data_of(first[0])
     async with running_service(data_dir) as service, service.client() as client:
-        kept = await messages(client, conversation["id"])
+        kept = await messages(client, ids["conversation_id"])
+        rest = await asyncio.wait_for(resume(client, path, ids["run_id"], 3), 60)
     assert kept[0]["content"] == "Lembre disto"
     assert kept[1]["status"] == "incomplete"
     assert kept[1]["content"].startswith("pedaço")
+    numbers = [number_of(frame) for frame in rest]
+    assert numbers == [*range(4, 4 + len(rest) - 1), 2_000_000_000]
+    assert rest[:3] == first[3:]
+    assert data_of(rest[-1])["data"]["code"] == "run_interrupted"
 
 
 @pytest.mark.once

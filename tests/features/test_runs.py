@@ -52,6 +52,10 @@ async def test_an_ended_stream_can_be_read_again_from_anywhere(settings):
         await asyncio.sleep(2.5)  # its buffer has been given up; the database has it
         for after in range(len(whole) + 1):
             assert await stage.resume(run_of(whole), after) == whole[after:]
+        beyond = {"Last-Event-ID": str(len(whole) + 1)}
+        path = f"{stage.path}/runs/{run_of(whole)}/stream"
+        answer = await stage.client.get(path, headers=beyond)
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_event_id")
 
 
 async def test_after_fifteen_minutes_a_run_is_expired_and_its_stream_forgotten(

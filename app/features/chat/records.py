@@ -62,11 +62,13 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """What a run under way has written so far."""
+    """What a run under way has written and streamed so far."""
 
     ids: RunIds
     content: str
+    sources: list[dict[str, Any]]
     last_event_id: int
+    frames: list[bytes]
 
 
 class RunError(Resource):

@@ -141,7 +141,9 @@ class RunUpkeep:
                 "organization_id": run.ids.organization_id,
                 "message_id": run.ids.message_id,
                 "content": run.content,
+                "sources": run.sources,
                 "last_event_id": run.last_event_id,
+                "frames_base64": pack(run.frames),
             }
             for run in runs
         ]

@@ -86,7 +86,7 @@ class Run:
         if self._is_ending or last_id == self._flushed_id or now_s - self._flushed_s < older_than_s:
             return None
         self._flushed_id, self._flushed_s = last_id, now_s
-        return RunProgress(self.ids, self.text, last_id)
+        return RunProgress(self.ids, self.text, list(self.sources), last_id, self.buffer.frames())
 
     async def execute(self, events: AsyncGenerator[TurnEvent]) -> None:
         """Run the turn to its end, whatever that is."""

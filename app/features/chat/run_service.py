@@ -47,10 +47,17 @@ class RunService:
         run = await self._find(agent_id, run_id)
         if run.is_expired:
             raise RunExpired("Read the answer in the conversation's messages.")
-        here = self._ports.run_buffers.find(run.id)
-        if here is not None and after > here.last_event_id:
-            raise UnknownEventId(f"The newest event has the number {here.last_event_id}.")
+        newest = self._newest(run)
+        if newest is not None and after > newest:
+            raise UnknownEventId(f"The newest event has the number {newest}.")
         return Viewing(self._ports, self._repository).follow(run, after=after)
+
+    def _newest(self, run: StoredRun) -> int | None:
+        """The number of the run's newest event, where this process can know it."""
+        here = self._ports.run_buffers.find(run.id)
+        if here is not None:
+            return here.last_event_id
+        return None if run.status == "running" else run.last_event_id
 
     async def cancel(self, agent_id: AgentId, run_id: RunId) -> RunState:
         """Stop the run wherever it is written, and give its state; harmless when it has ended.

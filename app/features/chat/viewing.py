@@ -91,10 +91,12 @@ class Viewing:
 
     def _kept(self, run: AnsweredRun, *, whole: bool) -> list[bytes]:
         public_url = self._ports.settings.public_url
-        if run.frames_base64 is not None:
-            return unpack(run.frames_base64)
-        if whole or run.status != "failed":
+        frames = [] if run.frames_base64 is None else unpack(run.frames_base64)
+        if frames and is_terminal(frames[-1]):
+            return frames
+        if not frames and (whole or run.status != "failed"):
             return retold(run, public_url=public_url)
-        # Ended by somebody other than its owner, who would have kept the stream.
+        # Ended by somebody other than its owner, who would have kept the stream to its end.
         number = RESERVED_TERMINAL_ID
-        return [interrupted_frame(run.ids, run.error, number=number, public_url=public_url)]
+        last = interrupted_frame(run.ids, run.error, number=number, public_url=public_url)
+        return [*frames, last]
