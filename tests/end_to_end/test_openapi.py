@@ -24,6 +24,7 @@ OPTIONS = (
 )
 
 
+@pytest.mark.once
 async def test_requests_made_from_the_document_are_answered_as_it_says():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user

@@ -14,7 +14,7 @@ from tests.support.redis_server import running_redis
 from tests.support.service import running_service
 from tests.support.stories import a_taught_agent, asking, stream, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 QUESTION = "Qual o prazo de entrega para o Nordeste?"
 
 

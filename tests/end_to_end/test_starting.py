@@ -18,7 +18,8 @@ from tests.support.service import (
     started,
 )
 
-pytestmark = pytest.mark.anyio
+# About the data folder, the settings and DATABASE_URL; test_migrating.py starts over Supabase.
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 NOBODY_LISTENS = "postgresql://agentes:s3cret@127.0.0.1:1/agentes"
 
 

@@ -18,7 +18,7 @@ from tests.support.completions_server import STREAM_HEAD, completions_server, de
 from tests.support.service import AS_MAKE_RUN_DOES, running_service
 from tests.support.stories import an_agent, asking, stream
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 READY = "/health/ready"
 
 

@@ -126,6 +126,7 @@ async def test_a_run_is_cancelled_from_the_other_process(pair):
     assert data_of(last)["data"]["finish_reason"] == "cancelled"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("pair", [whole_of(slowly)], ids=["slowly"], indirect=True)
 async def test_equal_requests_at_both_processes_are_one_run(pair):
     headers = {"Idempotency-Key": "both"}

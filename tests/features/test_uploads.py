@@ -9,7 +9,7 @@ from tests.support.documents import encrypted_pdf, pdf_of_shared_content, pdf_wi
 from tests.support.service import ROOT
 from tests.support.stories import a_base, an_agent, asking, indexed, stream, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 EXAMPLE = ROOT / "examples" / "aurora-clube.pdf"
 
 
