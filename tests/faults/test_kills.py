@@ -56,7 +56,7 @@ async def all_ended(connection: asyncpg.Connection, *, patiently: bool) -> None:
             "update agentes.processes set seen_at = seen_at - interval '31 s'"
             " where id in (select owner_id from agentes.runs where status = 'running')"
         )
-    async with asyncio.timeout(60 if patiently else 10):
+    async with asyncio.timeout(60 if patiently else 25):
         while await connection.fetch(UNDER_WAY):
             await asyncio.sleep(0.2)
 
