@@ -20,7 +20,7 @@ async def _key(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Any text of up to 255 printable characters that you have not used before,"
+            description="Up to 255 ASCII characters without spaces that you have not used before,"
             " e.g. a UUID. A repeat within 24 h joins the first request instead of doing it again.",
             examples=["01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"],
         ),
