@@ -8,9 +8,13 @@ SERVICE := $(VENV)/.requirements
 TOOLS := $(VENV)/.requirements-dev
 LITE := $(VENV)/lite/.installed
 
+# Tests wait more than they reckon: three at once take two cores half the time. Those of faults
+# count on patience of a second or less, and have the machine for themselves.
+AT_ONCE := -n 3 --dist worksteal
+ALONE := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo run test faults check format clean
+.PHONY: help demo run test faults fuzz check format clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -23,13 +27,18 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 	@exec $(PY) -m app.command_line serve
 
 test: $(TOOLS) $(LITE) ## Run all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(AT_ONCE) $(addprefix --ignore=,$(ALONE))
+	@$(PY) -m pytest $(ALONE)
 	@echo "The service's tests once more, with its data in a Supabase project:"
-	@$(PY) -m pytest --store supabase tests/features tests/end_to_end
+	@$(PY) -m pytest $(AT_ONCE) --store supabase tests/features tests/end_to_end
 
 faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one
 	@echo "seed $(SEED)"
 	@$(PY) -m pytest tests/faults --long --seed $(SEED)
+
+fuzz: $(TOOLS) ## Ask every operation a hundred ways and more: about 20 minutes; SEED= repeats one
+	@echo "seed $(SEED)"
+	@$(PY) -m pytest tests/end_to_end/test_openapi.py --long --seed $(SEED)
 
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .

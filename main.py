@@ -3,11 +3,15 @@
 if __name__ == "__main__":
     from app.command_line.__main__ import commands
     from app.command_line.migrate import migrate_with
-    from app.container import migrate_database
+    from app.command_line.reseal import reseal_with
+    from app.container import migrate_database, reseal_database
 
     commands.command("migrate")(migrate_with(migrate_database))
+    commands.command("reseal")(reseal_with(reseal_database))
     commands(prog_name="python main.py")
 else:
     from app.application import create_app
+    from app.core.server_process import settle
 
     app = create_app()
+    settle()

@@ -7,45 +7,104 @@ from functools import partial
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from app import __version__
-from app.container import PROVIDER_NAMES, open_ports
+from app.container import EMBEDDER_NAMES, PROVIDER_NAMES, open_ports
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
+from app.core.server_process import refuse_workers_apart
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
+from app.features.analytics.conversion_router import FEATURE as CONVERSIONS
+from app.features.analytics.router import FEATURE as ANALYTICS
+from app.features.chat.conversation_router import FEATURE as CONVERSATION_STREAMS
 from app.features.chat.router import FEATURE as CHAT
 from app.features.chat.run_router import FEATURE as RUNS
+from app.features.conversations.export_router import FEATURE as CONVERSATION_EXPORTS
+from app.features.conversations.handoff_router import FEATURE as HANDOFFS
 from app.features.conversations.router import FEATURE as CONVERSATIONS
-from app.features.events.numbering import open_numbering
+from app.features.events.export_router import FEATURE as EVENT_EXPORT
+from app.features.events.router import FEATURE as EVENTS
+from app.features.forms.router import FEATURE as FORMS
+from app.features.health.metrics_router import FEATURE as METRICS
 from app.features.health.router import FEATURE as HEALTH
-from app.features.identity.service import open_local_organization
+from app.features.identity.clerk_router import FEATURE as CLERK
+from app.features.identity.key_router import FEATURE as KEYS
+from app.features.identity.opening import open_identity
+from app.features.identity.widget_router import FEATURE as WIDGET
 from app.features.knowledge.document_router import FEATURE as DOCUMENTS
+from app.features.knowledge.entry_router import FEATURE as ENTRIES
+from app.features.knowledge.gap_router import FEATURE as GAPS
+from app.features.knowledge.preview_router import FEATURE as PREVIEW
 from app.features.knowledge.router import FEATURE as KNOWLEDGE
+from app.features.leads.router import FEATURE as LEADS
+from app.features.models.router import FEATURE as MODELS
+from app.features.organizations.known import KnownSettings
+from app.features.organizations.origins import KnownOrigins
+from app.features.privacy.router import FEATURE as PRIVACY
+from app.features.settings.audit_router import FEATURE as AUDIT
+from app.features.settings.router import FEATURE as SETTINGS
+from app.features.settings.usage_export_router import FEATURE as USAGE_EXPORT
+from app.features.settings.usage_router import FEATURE as USAGE
+from app.features.tools.copy_router import FEATURE as AGENT_COPIES
+from app.features.tools.kinds_router import FEATURE as TOOL_KINDS
+from app.features.tools.router import FEATURE as TOOLS
+from app.features.webhooks.delivery_router import FEATURE as DELIVERIES
+from app.features.webhooks.inbox_router import FEATURE as INBOXES
+from app.features.webhooks.router import FEATURE as WEBHOOKS
 from app.ports import Ports
+from app.ports.embedder import UnknownEmbedder
 from app.ports.llm import ProviderNotConfigured, UnknownModel
-from app.web.cors import ListedOrigins
+from app.web.cors import PageOrigins
 from app.web.docs_pages import install_docs_pages
+from app.web.limits import Limits
 from app.web.methods import HeadAsGet
 from app.web.middleware import RefusalMiddleware, RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
 from app.web.problem_pages import router as problem_pages
 from app.web.problems import install_problem_handlers
-from app.web.routing import Feature
+from app.web.routing import paths_of_visitors
 from app.web.starting import StartReport
 from app.web.stopping import told_to_stop
 
 # Opened in this order and closed in reverse: runs end before anything that they use.
 FEATURES = (
     HEALTH,
-    Feature("events", APIRouter(), open_numbering),
+    METRICS,
+    EVENTS,
+    EVENT_EXPORT,
+    MODELS,
     AGENTS,
+    AGENT_COPIES,
+    TOOLS,
+    TOOL_KINDS,
     KNOWLEDGE,
     DOCUMENTS,
+    ENTRIES,
+    GAPS,
+    PREVIEW,
     CONVERSATIONS,
+    HANDOFFS,
+    CONVERSATION_STREAMS,
+    CONVERSATION_EXPORTS,
+    INBOXES,
+    DELIVERIES,
+    WEBHOOKS,
     CHAT,
     RUNS,
+    LEADS,
+    FORMS,
+    CONVERSIONS,
+    ANALYTICS,
+    KEYS,
+    WIDGET,
+    CLERK,
+    PRIVACY,
+    SETTINGS,
+    USAGE,
+    AUDIT,
+    USAGE_EXPORT,
 )
 PortsOpener = Callable[[Settings], AbstractAsyncContextManager[Ports]]
 log = structlog.get_logger(__name__)
@@ -75,7 +134,8 @@ def create_app(
     )
     app.state.settings = chosen
     install_problem_handlers(app)
-    for feature in FEATURES:
+    # Routes are tried one after the other: those of chats, which are asked most, come first.
+    for feature in sorted(FEATURES, key=lambda feature: feature not in (CHAT, RUNS)):
         app.include_router(feature.router)
     app.include_router(problem_pages)
     install_docs_pages(app)
@@ -88,15 +148,18 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the innermost to the outermost, as Starlette has it."""
     app.add_middleware(RefusalMiddleware)
     app.add_middleware(HeadAsGet)
-    if settings.cors_origins:
-        app.add_middleware(ListedOrigins, origins=settings.cors_origins)
+    app.add_middleware(
+        PageOrigins,
+        origins=settings.cors_origins,
+        is_for_visitors=paths_of_visitors(FEATURES),
+    )
     app.add_middleware(RequestMiddleware)
     app.add_middleware(StartReport)
 
 
 def _settings_or_exit() -> Settings:
     try:
-        return load_settings(providers=PROVIDER_NAMES)
+        return load_settings(providers={*PROVIDER_NAMES, *EMBEDDER_NAMES})
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
 
@@ -106,11 +169,19 @@ async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[
     settings: Settings = app.state.settings
     started = False
     try:
+        refuse_workers_apart(settings)
         async with AsyncExitStack() as stack:
             ports = await stack.enter_async_context(open_ports(settings))
             _check_default_model(ports)
+            _check_embedding_model(ports)
             app.state.ports = ports
-            app.state.authenticator = await open_local_organization(ports)
+            app.state.limits = Limits(
+                ports.limiter,
+                KnownSettings(ports),
+                failures_per_minute=settings.auth_failures_per_minute,
+            )
+            app.state.origins = KnownOrigins(ports)
+            app.state.authenticator = await stack.enter_async_context(open_identity(ports))
             opened: dict[str, Any] = {}
             for feature in FEATURES:
                 if feature.open is not None:
@@ -153,3 +224,17 @@ def _check_default_model(ports: Ports) -> None:
         ) from None
     except ProviderNotConfigured as problem:
         raise CannotStart(f"DEFAULT_MODEL_ID cannot be served yet: {problem}") from None
+
+
+def _check_embedding_model(ports: Ports) -> None:
+    """Let nobody wait for vectors that nobody makes.
+
+    Raises:
+        CannotStart: `EMBEDDING_MODEL_ID` names no model, or one of an embedder that is not set up.
+    """
+    wanted = ports.settings.embedding_model_id
+    try:
+        if wanted is not None:
+            ports.embedders.resolve(wanted)
+    except UnknownEmbedder as problem:
+        raise CannotStart(f"EMBEDDING_MODEL_ID cannot be served: {problem}") from None

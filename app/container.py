@@ -4,29 +4,46 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from app.adapters.embedder import EMBEDDERS
+from app.adapters.fetch.guarded import open_fetch
 from app.adapters.files.database import DatabaseFiles
 from app.adapters.llm import PROVIDERS
+from app.adapters.meter import open_meter
 from app.adapters.parser import PARSERS
 from app.adapters.parser.sandbox.process_sandbox import open_sandbox
+from app.adapters.searcher import SEARCHERS
 from app.adapters.shared.memory import open_memory
+from app.adapters.signing_keys.jwks import open_jwks
 from app.adapters.store import STORES
+from app.adapters.store.announcing import AnnouncingDatabase
 from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
+from app.adapters.store.resealing import reseal
 from app.core.clock import Clock, SystemClock
-from app.core.encryption import Vault, keep_key
+from app.core.encryption import Vault, keep_key, kept_key
 from app.core.settings import Settings
 from app.ports import Ports
+from app.ports.embedder import Embedders
 from app.ports.llm import Conduct, Models
 from app.ports.shared import SharedState
+from app.ports.signing_keys import SigningKeys
 from app.ports.store import StoreRefused
 
 PROVIDER_NAMES = tuple(PROVIDERS)
+EMBEDDER_NAMES = tuple(EMBEDDERS)
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault under `ENCRYPTION_KEY`, or under a key that is made and kept in `DATA_DIR`."""
+    """The vault under `ENCRYPTION_KEY`, or under a key that is made and kept in `DATA_DIR`.
+
+    What that one has sealed stays readable when `ENCRYPTION_KEY` is set, as long as it is there.
+    """
+    path = settings.data_dir / "encryption_key"
     keys = tuple(key.get_secret_value().encode() for key in settings.encryption_key)
-    return Vault(keys or (keep_key(settings.data_dir / "encryption_key"),))
+    if not keys:
+        return Vault((keep_key(path),))
+    kept = kept_key(path)
+    return Vault(keys if kept is None else (*keys, kept))
 
 
 def open_shared(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[SharedState]:
@@ -39,17 +56,33 @@ def open_shared(settings: Settings, clock: Clock) -> AbstractAsyncContextManager
     return open_redis(settings.redis_url.get_secret_value(), clock)
 
 
+async def _signing_keys(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> SigningKeys | None:
+    if settings.session_issuer is None:
+        return None
+    return await stack.enter_async_context(open_jwks(settings.session_issuer, clock))
+
+
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Every port that the settings ask for; closed in reverse order."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         store = next(store for store in STORES.values() if store.claims(settings))
-        database = await stack.enter_async_context(store.open(settings))
-        conduct = Conduct(clock=clock)
+        announced = asyncio.Event()
+        database = AnnouncingDatabase(
+            await stack.enter_async_context(store.open(settings)), announced
+        )
+        meter = await stack.enter_async_context(open_meter(settings))
+        conduct = Conduct(clock=clock, answered=meter.provider_answered)
         providers = {
             name: await stack.enter_async_context(adapter.open(settings, conduct))
             for name, adapter in PROVIDERS.items()
+        }
+        embedders = {
+            name: await stack.enter_async_context(adapter.open(settings))
+            for name, adapter in EMBEDDERS.items()
         }
         yield Ports(
             settings=settings,
@@ -57,10 +90,16 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             vault=open_vault(settings),
             database=database,
             files=DatabaseFiles(database),
+            fetch=await stack.enter_async_context(open_fetch(settings)),
             models=Models(providers),
+            embedders=Embedders(embedders),
             parsers=PARSERS,
+            searchers=SEARCHERS,
             sandbox=stack.enter_context(open_sandbox()),
+            meter=meter,
+            signing_keys=await _signing_keys(settings, clock, stack),
             shared=await stack.enter_async_context(open_shared(settings, clock)),
+            announced=announced,
             draining=asyncio.Event(),
         )
 
@@ -76,3 +115,16 @@ async def migrate_database(settings: Settings) -> list[str]:
         return await migrate_postgres(settings)
     except MigrationFailed as error:
         raise StoreRefused(str(error)) from error
+
+
+async def reseal_database(settings: Settings) -> tuple[int, int, tuple[str, ...]]:
+    """Seal everything anew under the newest key (see `Resealing` for what is returned).
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+        StoreRefused: it does not take these credentials.
+    """
+    store = next(store for store in STORES.values() if store.claims(settings))
+    async with store.open(settings) as database:
+        done = await reseal(database, open_vault(settings))
+    return done.kept, done.resealed, done.lost

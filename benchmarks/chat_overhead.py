@@ -4,7 +4,11 @@
 
 The model answers with 64 tokens, the first after 200 ms, 10 ms apart. Ours checks the key, reads
 agent and history, commits messages, usage and events, and can be resumed; the relays do none of it.
-One worker each, all on this machine; ratios within one run mean more than absolute times.
+Then turns of one token, plain reads of an agent, and 1,000 chats open at once with a token a second
+each, while `/health/live` is asked 20 times a second: how late that comes tells the loop's lag.
+
+One worker each, all on this machine; ratios within one run mean more than absolute times. The CPU
+of the driver and of the model's server is told, as a machine of two cores runs all of it.
 """
 
 import argparse
@@ -18,19 +22,31 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
+import uvloop
 
 from app.core.settings import child_environment
-from benchmarks.chat.driver import Readings, Target, load
+from benchmarks.chat.driver import Target
+from benchmarks.chat.measuring import (
+    HEAD,
+    LONG,
+    SHORT,
+    SLOW,
+    Profile,
+    Server,
+    measure,
+    measure_many,
+    measure_reads,
+)
 from benchmarks.chat.processes import use
+from benchmarks.chat.reads import Reading
 
-TOKENS, PAUSE_MS, FIRST_MS = 64, 10, 200
-MODEL = f"mock-{TOKENS}-{PAUSE_MS}-{FIRST_MS}"
-UPSTREAM_MS = FIRST_MS + (TOKENS - 1) * PAUSE_MS
 SATURATING = 250
+QUESTION = "Qual é o prazo?"
+SERVE = ("-m", "app.command_line", "serve")
 
 
 def free_port() -> int:
@@ -68,131 +84,107 @@ async def until_open(port: int, path: str = "/docs") -> None:
             await asyncio.sleep(0.02)
 
 
-@dataclass(frozen=True)
-class Server:
-    """Something to be measured."""
-
-    name: str
-    pid: int
-    target: Target
-
-
-def at(values: list[float], share: float) -> float:
-    """The value below which that share of them lies."""
-    return (
-        sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
-    )
-
-
-def shares(values: list[float], digits: int = 1) -> str:
-    """The median and the 99th percentile."""
-    return f"{at(values, 0.5):.{digits}f} / {at(values, 0.99):.{digits}f}"
-
-
-def row(
-    server: Server, at_once: int, readings: Readings, took_s: float, cpu_s: float, db_s: float
-) -> str:
-    """One line of the table."""
-    count = max(len(readings.total), 1)
-    cells = [
-        server.name,
-        str(at_once),
-        f"{len(readings.total) / took_s:.0f}",
-        f"{cpu_s / count * 1000:.1f}",
-        f"{db_s / count * 1000:.1f}",
-        shares(readings.first_event),
-        shares([total - UPSTREAM_MS for total in readings.total]),
-        f"{at(readings.total, 0.5) / UPSTREAM_MS:.3f}",
-        shares(readings.token, 2),
-        str(readings.failed),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-async def measure(server: Server, at_once: int, seconds: float) -> None:
-    """Print one line."""
-    before = use(server.pid)
-    readings, took_s = await load(server.target, at_once=at_once, seconds=seconds)
-    after = use(server.pid)
-    cpu_s = after.cpu_s - before.cpu_s
-    db_s = after.children_cpu_s - before.children_cpu_s
-    print(row(server, at_once, readings, took_s, cpu_s, db_s), flush=True)
-
-
-async def prepare(port: int, folder: Path) -> Target:
-    """An agent of the service over the model; the request that talks to it."""
+async def prepare(port: int, folder: Path) -> tuple[dict[Profile, Target], Reading]:
+    """Agents of the service over the model: the requests that talk to them, and one to read."""
     key = (folder / "api_key").read_text().strip()
     headers = {"Authorization": f"Bearer {key}"}
+    sent = f"authorization: Bearer {key}\r\n"
+    body = json.dumps({"messages": [{"role": "user", "content": QUESTION}]}).encode()
+    targets: dict[Profile, Target] = {}
+    path = ""
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
-        agent = {"name": "Bench", "model_id": f"openai/{MODEL}"}
-        made = (await client.post("/api/v2/agents", json=agent)).raise_for_status().json()
-    body = {"messages": [{"role": "user", "content": "Qual é o prazo?"}]}
-    return Target(
-        port,
-        f"/api/v2/agents/{made['id']}/chat/stream",
-        json.dumps(body).encode(),
-        f"authorization: Bearer {key}\r\n",
-        TOKENS,
-    )
+        for profile in (LONG, SHORT, SLOW):
+            agent = {"name": "Bench", "model_id": f"openai/{profile.model}"}
+            made = (await client.post("/api/v2/agents", json=agent)).raise_for_status().json()
+            path = f"/api/v2/agents/{made['id']}"
+            target = Target(port, f"{path}/chat/stream", body, sent)
+            targets[profile] = replace(target, tokens=profile.tokens)
+    return targets, Reading(port, path, sent)
 
 
-def relay_target(port: int, path: str) -> Target:
-    """The request that a relay takes."""
-    body = {"model": MODEL, "messages": [{"role": "user", "content": "Qual é o prazo?"}]}
-    return Target(port, path, json.dumps(body).encode(), tokens=TOKENS)
+def relay_targets(port: int, path: str) -> dict[Profile, Target]:
+    """The requests that a relay takes."""
+    return {
+        profile: Target(port, path, _asked(profile), tokens=profile.tokens)
+        for profile in (LONG, SHORT, SLOW)
+    }
+
+
+def _asked(profile: Profile) -> bytes:
+    messages = [{"role": "user", "content": QUESTION}]
+    return json.dumps({"model": profile.model, "messages": messages, "stream": True}).encode()
+
+
+def variables_of(folder: Path, port: int, upstream: str) -> dict[str, str]:
+    """The environment of the service."""
+    return {
+        "DATA_DIR": str(folder),
+        "PORT": str(port),
+        "OPENAI_API_KEY": "sk-none",
+        "OPENAI_BASE_URL": upstream,
+        "LOG_LEVEL": "warning",
+    }
+
+
+async def measure_all(
+    servers: list[Server], model_pid: int, reading: Reading, seconds: float
+) -> None:
+    """Print all tables; the last server is ours."""
+    ours = servers[-1]
+    idle = use(ours.pid)
+    print(f"idle: {idle.rss_mb:.0f} MB, PostgreSQL {idle.children_pss_mb:.0f} MB PSS\n\n{HEAD}")
+    for at_once in (10, 50, SATURATING):
+        for server in servers:
+            await measure(server, model_pid, LONG, at_once, seconds)
+    print(f"\nTurns of one token, {SHORT.first_ms} ms after the question:\n\n{HEAD}")
+    for server in servers:
+        await measure(server, model_pid, SHORT, 50, seconds)
+    await measure_reads(ours, reading, seconds)
+    await measure_many(ours, reading.port)
+    loaded = use(ours.pid)
+    print(f"\nafter: {loaded.rss_mb:.0f} MB, PostgreSQL {loaded.children_pss_mb:.0f} MB PSS")
 
 
 async def main(seconds: float) -> None:
     """Start everything, measure, print."""
-    upstream_port, relay_port, port = free_port(), free_port(), free_port()
+    upstream_port, relay_port, raw_port, port = (free_port() for _ in range(4))
     upstream = f"http://127.0.0.1:{upstream_port}/v1"
-    serve = ("-m", "app.command_line", "serve")
     with tempfile.TemporaryDirectory() as parent:
         os.chmod(parent, 0o755)  # under root, PostgreSQL runs as another user
         folder = Path(parent, "data")
-        variables = {
-            "DATA_DIR": str(folder),
-            "PORT": str(port),
-            "OPENAI_API_KEY": "sk-none",
-            "OPENAI_BASE_URL": upstream,
-            "LOG_LEVEL": "warning",
-        }
+        variables = variables_of(folder, port, upstream)
         for which in ("first start", "later start"):
             began = time.monotonic()
-            with started(*serve, **variables) as process:
+            with started(*SERVE, **variables):
                 await until_open(port, "/health/ready")
                 print(f"{which}: ready after {time.monotonic() - began:.2f} s")
-        relay = ("-m", "uvicorn", "benchmarks.chat.bare_relay:app", "--port", str(relay_port))
         with (
-            started("-m", "benchmarks.chat.upstream", "--port", str(upstream_port)),
-            started(*relay, "--no-access-log", BENCHMARK_UPSTREAM=upstream) as bare,
-            started(*serve, **variables) as process,
+            started("-m", "benchmarks.chat.upstream", "--port", str(upstream_port)) as model,
+            started(*relay("bare_relay", relay_port), BENCHMARK_UPSTREAM=upstream) as bare,
+            started(*relay("raw_relay", raw_port), BENCHMARK_UPSTREAM=upstream) as raw,
+            started(*SERVE, **variables) as process,
         ):
             await until_open(relay_port)
+            await until_open(raw_port)
             await until_open(port, "/health/ready")
-            ours = Server("ours", process.pid, await prepare(port, folder))
-            idle = use(process.pid)
-            print(f"idle: {idle.rss_mb:.0f} MB, PostgreSQL {idle.children_pss_mb:.0f} MB PSS\n")
-            print(
-                "| server | open | streams/s | CPU ms | of PostgreSQL | first event ms p50 / p99"
-                " | overhead ms p50 / p99 | total : upstream | token ms p50 / p99 | failed |"
-            )
-            print("|---|---|---|---|---|---|---|---|---|---|")
+            targets, reading = await prepare(port, folder)
             servers = [
-                Server("bare relay, plain stream", bare.pid, relay_target(relay_port, "/plain")),
-                Server("bare relay, sse-starlette", bare.pid, relay_target(relay_port, "/sse")),
-                ours,
+                Server("raw relay, the floor", raw.pid, relay_targets(raw_port, "/")),
+                Server("SDK relay, plain stream", bare.pid, relay_targets(relay_port, "/plain")),
+                Server("SDK relay, sse-starlette", bare.pid, relay_targets(relay_port, "/sse")),
+                Server("ours", process.pid, targets),
             ]
-            for at_once in (10, 50, SATURATING):
-                for server in servers:
-                    await measure(server, at_once, seconds)
-            loaded = use(process.pid)
-            print(
-                f"\nafter: {loaded.rss_mb:.0f} MB, PostgreSQL {loaded.children_pss_mb:.0f} MB PSS"
-            )
+            await measure_all(servers, model.pid, reading, seconds)
+
+
+def relay(module: str, port: int) -> tuple[str, ...]:
+    """The command of a relay."""
+    served = f"benchmarks.chat.{module}:app"
+    return ("-m", "uvicorn", served, "--port", str(port), "--no-access-log")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=10)
-    asyncio.run(main(parser.parse_args().seconds))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(parser.parse_args().seconds))

@@ -1,65 +1,32 @@
-"""Measures retrieval on Portuguese questions: our search beside plain `ts_rank`, in one run.
+"""Measures retrieval on Portuguese questions: our search beside BM25 (`bm25s`), in one run.
 
-    .venv/bin/python -m benchmarks.retrieval [--data FILE]
+    .venv/bin/python -m benchmarks.retrieval FILE [--half 0|1]
 
-Each passage is one chunk; a question counts as found when its own passage is among the first k.
-Starts an embedded PostgreSQL of its own in a temporary folder.
+FILE is in SQuAD's format. Each passage is one chunk; a question counts as found when its own
+passage is among the first k. Starts an embedded PostgreSQL of its own in a temporary folder.
 """
 
 import argparse
 import asyncio
-import html
 import json
-import statistics
+import os
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import bm25s
+import Stemmer
+import wordllama
 
 from app.adapters.store.bundled import running_cluster
 from app.adapters.store.embedded import DATABASE, prepare_database
 from app.core.ids import new_id
+from app.ports.embedder import written
+from benchmarks.question_sets import HEADER, Score, read, three_kinds
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "squad-pt-sample.json"
 DEPTH = 20
-PEER = """
-select id::text from agentes.chunks, (
-  select string_agg(quote_literal(s)::text, ' | ')::tsquery as q
-    from unnest(tsvector_to_array(to_tsvector('portuguese', $1))) s) any_stem
- where plain @@ q order by ts_rank(plain, q, 1) desc limit $2
-"""
-
-
-@dataclass
-class Score:
-    """Ranks and times of one way of searching; rank 0 is not found."""
-
-    ranks: list[int] = field(default_factory=list)
-    times_ms: list[float] = field(default_factory=list)
-
-    def line(self, name: str) -> str:
-        """One row of the table."""
-        total = len(self.ranks)
-        recalls = [sum(0 < rank <= k for rank in self.ranks) / total for k in (1, 5, 10)]
-        mrr = sum(1 / rank for rank in self.ranks if rank) / total
-        cuts = statistics.quantiles(self.times_ms, n=20)
-        figures = " ".join(f"{value:>9.3f}" for value in (*recalls, mrr))
-        return f"{name:<28} {figures} {cuts[9]:>8.2f} {cuts[18]:>8.2f}"
-
-
-def read(path: Path) -> tuple[list[str], list[tuple[str, int]]]:
-    """Passages, and questions with the place of their passage."""
-    passages: list[str] = []
-    questions: list[tuple[str, int]] = []
-    for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-        for paragraph in article["paragraphs"]:
-            for qa in paragraph["qas"]:
-                questions.append((html.unescape(qa["question"]), len(passages)))
-            passages.append(html.unescape(paragraph["context"]))
-    return passages, questions
 
 
 async def index(connection: asyncpg.Connection, passages: list[str]) -> tuple[str, str, list[str]]:
@@ -94,54 +61,123 @@ async def index(connection: asyncpg.Connection, passages: list[str]) -> tuple[st
     await connection.execute("select agentes.publish_chunks($1, $2)", org, document)
     size = sum(len(text.encode()) for text in passages) / 1e6
     print(f"indexed {size:.2f} MB at {size / (time.perf_counter() - started):.1f} MB/s")
-    await connection.execute(
-        "alter table agentes.chunks add column plain tsvector;"
-        "update agentes.chunks set plain = to_tsvector('portuguese', content);"
-        "create index on agentes.chunks using gin (plain); analyze agentes.chunks"
-    )
+    await connection.execute("analyze")
     return org, base, ids
 
 
-async def measure(connection: asyncpg.Connection, data: Path) -> None:
-    """Ask every question both ways and print the table."""
-    passages, questions = read(data)
-    org, base, ids = await index(connection, passages)
-    ours, peer = Score(), Score()
-    for question, place in questions:
+class WeakEmbedder:
+    """wordllama: static vectors of English words, whose weights come with its package."""
+
+    id = "benchmark/wordllama"
+
+    def __init__(self) -> None:
+        folder = Path(wordllama.__file__).parent
+        self._model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+
+    def vectors(self, texts: list[str]) -> list[tuple[float, ...]]:
+        """One vector a text."""
+        return [tuple(map(float, row)) for row in self._model.embed(texts, norm=True)]
+
+
+async def embed(
+    connection: asyncpg.Connection, place: tuple[str, str, list[str]], passages: list[str]
+) -> WeakEmbedder:
+    """Give the passages vectors, and let the base be searched by them."""
+    org, base, ids = place
+    embedder = WeakEmbedder()
+    vectors = embedder.vectors(passages)
+    rows = [
+        {"id": id_, "sha256": id_, "vector": written(vector)}
+        for id_, vector in zip(ids, vectors, strict=True)
+    ]
+    space = await connection.fetchval(
+        "select agentes.open_space($1, $2)", embedder.id, len(vectors[0])
+    )
+    await connection.execute(
+        "select agentes.keep_vectors($1, $2, $3, $4::jsonb)", org, base, space, json.dumps(rows)
+    )
+    await connection.execute(
+        "update agentes.knowledge_bases set served_space = $1 where id = $2", space, base
+    )
+    return embedder
+
+
+async def of_ours(
+    connection: asyncpg.Connection,
+    place: tuple[str, str, list[str]],
+    questions: list[tuple[str, int]],
+    *,
+    mode: str = "lexical",
+    embedder: WeakEmbedder | None = None,
+) -> Score:
+    """The search as the service asks it; the time of the embedder is left out."""
+    org, base, ids = place
+    score = Score()
+    vectors = embedder.vectors([text for text, _ in questions]) if embedder else []
+    for number, (question, wanted) in enumerate(questions):
+        given = [
+            {"model": embedder.id, "dimensions": len(vector), "vector": written(vector)}
+            for vector in vectors[number : number + 1]
+            if embedder
+        ]
         started = time.perf_counter()
         found: Any = await connection.fetchval(
-            "select knowledge_search_v1($1, $2::jsonb, $3, $4)",
+            "select knowledge_search_v2($1, $2::jsonb, $3, $4, 0, '{}', $5::jsonb, $6)",
             org,
             json.dumps([base]),
             question,
             DEPTH,
+            json.dumps(given),
+            mode,
         )
-        ours.times_ms.append((time.perf_counter() - started) * 1000)
-        hits = [row["id"] for row in json.loads(found)["data"]]
-        ours.ranks.append(hits.index(ids[place]) + 1 if ids[place] in hits else 0)
-        started = time.perf_counter()
-        rows = [row[0] for row in await connection.fetch(PEER, question, DEPTH)]
-        peer.times_ms.append((time.perf_counter() - started) * 1000)
-        peer.ranks.append(rows.index(ids[place]) + 1 if ids[place] in rows else 0)
-    print(f"{len(questions)} questions over {len(passages)} passages")
-    print(f"{'':<28} {'recall@1':>9} {'recall@5':>9} {'recall@10':>9} {'MRR':>9} p50 ms   p95 ms")
-    print(ours.line("knowledge_search_v1"))
-    print(peer.line("ts_rank, any stem (peer)"))
+        score.times_ms.append((time.perf_counter() - started) * 1000)
+        score.add([row["id"] for row in json.loads(found)["data"]], ids[wanted])
+    return score
+
+
+def of_bm25(passages: list[str], questions: list[tuple[str, int]]) -> Score:
+    """The peer: BM25 with the Portuguese stemmer and stop words."""
+    options: Any = {"stopwords": "pt", "stemmer": Stemmer.Stemmer("portuguese")}
+    options["show_progress"] = False
+    peer = bm25s.BM25()
+    peer.index(bm25s.tokenize(passages, **options), show_progress=False)
+    asked = bm25s.tokenize([text for text, _ in questions], return_ids=False, **options)
+    found, _ = peer.retrieve(asked, k=DEPTH, show_progress=False)
+    score = Score()
+    for hits, (_, wanted) in zip(found, questions, strict=True):
+        score.add([str(hit) for hit in hits], str(wanted))
+    return score
+
+
+async def measure(connection: asyncpg.Connection, data: Path, half: int | None) -> None:
+    """Ask every question both ways and print the table."""
+    passages, questions = read(data, half=half)
+    place = await index(connection, passages)
+    print(f"{len(questions)} questions over {len(passages)} passages\n{HEADER}")
+    embedder = await embed(connection, place, passages)
+    for kind, asked in three_kinds(questions).items():
+        print((await of_ours(connection, place, asked)).line(f"ours, {kind}"))
+        print(of_bm25(passages, asked).line(f"BM25, {kind}"))
+        for mode in ("semantic", "hybrid"):
+            score = await of_ours(connection, place, asked, mode=mode, embedder=embedder)
+            print(score.line(f"  ours, {mode}, a weak embedder"), flush=True)
 
 
 async def main() -> None:
     """Read the arguments, start a database, measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--half", type=int, choices=(0, 1))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
         async with running_cluster(Path(folder, "data"), durable=False) as cluster:
             await prepare_database(cluster)
             connection = await asyncpg.connect(
                 host=str(cluster.socket_dir), port=cluster.port, user="postgres", database=DATABASE
             )
             try:
-                await measure(connection, arguments.data)
+                await measure(connection, arguments.data, arguments.half)
             finally:
                 await connection.close()
 

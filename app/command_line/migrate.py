@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import Annotated
 
 import typer
 
@@ -18,15 +19,24 @@ NO_DATABASE = (
 
 def migrate_with(
     migrate: Callable[[Settings], Coroutine[None, None, list[str]]],
-) -> Callable[[], None]:
+) -> Callable[..., None]:
     """The command, given what migrates a database and returns the names of what it applied."""
 
-    def command() -> None:
+    def command(
+        *,
+        if_configured: Annotated[
+            bool,
+            typer.Option("--if-configured", help="Without DATABASE_URL there is nothing to do."),
+        ] = False,
+    ) -> None:
         """Bring the database at DATABASE_URL to the newest schema."""
         try:
             settings = load_settings()
         except SettingsInvalid as error:
             raise _ended(str(error), 2) from None
+        if settings.database_url is None and if_configured:
+            typer.echo("DATABASE_URL is not set: nothing to migrate from here.")
+            return
         if settings.database_url is None:
             raise _ended(NO_DATABASE, 2)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from app.command_line.guarded_protocol import GuardedProtocol
 from app.core.settings import Settings
 
 APPLICATION = "main:app"
@@ -60,7 +61,7 @@ def serve_until_stopped(*, reload: bool) -> None:
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        "http": "httptools",
+        "http": GuardedProtocol,
         "loop": "auto",  # uvloop; where it does not exist (Windows), asyncio's own
         "timeout_graceful_shutdown": STOPPED_WITHIN_S - drain_s,
         "log_config": None,

@@ -1,9 +1,12 @@
 """Whether an operator's addresses are well-formed, told without repeating them."""
 
+import base64
 import re
 from urllib.parse import SplitResult, urlsplit
 
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f\\]")
+_PUBLISHABLE = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/=]+)")
+_CLERK_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+\$")
 # Several hosts, and a folder of sockets, are PostgreSQL's own: `a:5432,b:5433`, `%2Frun`.
 _POSTGRES_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:/@]*)(:([0-9]{1,5})?)?")
 
@@ -35,6 +38,48 @@ def web_origin(text: str) -> str:
     if urlsplit(web_address(text)).path:
         raise ValueError("an origin has no path, e.g. https://app.example.com")
     return text.rstrip("/").lower()
+
+
+def origin_of(url: object) -> str:
+    """Scheme, host and port of an address, alike for those who are the same; else empty."""
+    try:
+        parts = urlsplit(str(url or ""))
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else ""
+
+
+def issuer_address(text: str) -> str:
+    """The address of a sign-in service: its keys decide who gets in, so they come encrypted.
+
+    Raises:
+        ValueError: it is no https address; http is taken for this machine only.
+    """
+    url = web_address(text)
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError("must begin with https://; http:// is for this machine only")
+    if parts.path:
+        raise ValueError("is the instance's Frontend API address, which has no path")
+    return url
+
+
+def issuer_of(publishable_key: str) -> str:
+    """The Clerk instance that a publishable key names: `pk_live_` and its host in base64.
+
+    Raises:
+        ValueError: it is no such key.
+    """
+    match = _PUBLISHABLE.fullmatch(publishable_key)
+    try:
+        padded = match[1] + "=" * (-len(match[1]) % 4) if match else ""
+        host = base64.b64decode(padded, validate=True).decode("ascii")
+    except ValueError:
+        host = ""
+    if not _CLERK_HOST.fullmatch(host):
+        raise ValueError("must be like pk_live_… or pk_test_…, as Clerk's dashboard shows it")
+    return f"https://{host.removesuffix('$')}"
 
 
 def postgres_address(text: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
@@ -24,12 +26,13 @@ class Vault:
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         self._ciphers = tuple(AESGCM(hashlib.sha256(key).digest()) for key in keys)
+        self._root = hashlib.sha256(b"derived secrets\0" + keys[0]).digest()
 
     def seal(self, text: str, *, purpose: str) -> str:
         """Encrypt and authenticate; the result is URL-safe text."""
         nonce = os.urandom(NONCE_BYTES)
         sealed = self._ciphers[0].encrypt(nonce, text.encode(), purpose.encode())
-        return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+        return _text(nonce + sealed)
 
     def unseal(self, sealed: str, *, purpose: str) -> str:
         """The text that was sealed for the same purpose.
@@ -37,18 +40,49 @@ class Vault:
         Raises:
             Unsealable: it was altered, sealed for something else, or by a key we do not have.
         """
+        return self._opened(sealed, purpose)[0]
+
+    def resealed(self, sealed: str, *, purpose: str) -> str | None:
+        """The same text under the newest key; None where it is under that already.
+
+        Raises:
+            Unsealable: as `unseal` does.
+        """
+        text, place = self._opened(sealed, purpose)
+        return self.seal(text, purpose=purpose) if place > 0 else None
+
+    def _opened(self, sealed: str, purpose: str) -> tuple[str, int]:
+        """The text, and which of the keys opened it."""
         try:
             raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
         except ValueError as error:
             raise Unsealable from error
-        for cipher in self._ciphers:
+        if _text(raw) != sealed:  # other last characters give the same bytes (RFC 4648, 3.5)
+            raise Unsealable
+        nonce, rest = raw[:NONCE_BYTES], raw[NONCE_BYTES:]
+        for place, cipher in enumerate(self._ciphers):
             try:
-                return cipher.decrypt(
-                    raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()
-                ).decode()
+                return cipher.decrypt(nonce, rest, purpose.encode()).decode(), place
             except (InvalidTag, ValueError):
                 continue
         raise Unsealable
+
+    def derive(self, purpose: str, length: int) -> bytes:
+        """Bytes that nobody can tell from random ones without our first key; always the same."""
+        expand = HKDFExpand(algorithm=SHA256(), length=length, info=purpose.encode())
+        return expand.derive(self._root)
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def kept_key(path: Path) -> bytes | None:
+    """The key in this file; None where there is none."""
+    try:
+        return path.read_bytes().strip() or None
+    except FileNotFoundError:
+        return None
 
 
 def keep_key(path: Path) -> bytes:

@@ -2,9 +2,10 @@
 
     Problem
     ├── InvalidRequest 422, MalformedRequest 400, PayloadTooLarge 413, UnsupportedMediaType 415
+    ├── AddressTooLong 414, HeadersTooLarge 431, RequestTooSlow 408
     ├── Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405
     ├── Conflict 409, PreconditionFailed 412
-    └── ServiceUnavailable 503
+    └── ServiceUnavailable 503, DeadlineExceeded 504
 
 Each room and port derives its own. The class is the documentation: `status` is the HTTP status,
 the docstring's first line is the title, the name gives the stable `code`.
@@ -83,6 +84,13 @@ class MethodNotAllowed(Problem):
     status = 405
 
 
+class RequestTooSlow(Problem):
+    """The request did not arrive in time."""
+
+    status = 408
+    retryable = True
+
+
 class Conflict(Problem):
     """The request does not fit the present state."""
 
@@ -101,6 +109,12 @@ class PayloadTooLarge(Problem):
     status = 413
 
 
+class AddressTooLong(Problem):
+    """The address is longer than this service takes."""
+
+    status = 414
+
+
 class UnsupportedMediaType(Problem):
     """This address does not take that content type."""
 
@@ -113,10 +127,23 @@ class InvalidRequest(Problem):
     status = 422
 
 
+class HeadersTooLarge(Problem):
+    """The headers are more than this service takes."""
+
+    status = 431
+
+
 class ServiceUnavailable(Problem):
     """Something that is needed does not answer at the moment."""
 
     status = 503
+    retryable = True
+
+
+class DeadlineExceeded(Problem):
+    """The answer was not ready in time."""
+
+    status = 504
     retryable = True
 
 

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
@@ -41,6 +42,15 @@ class Resource(BaseModel):
     """What a client receives."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+AnyResource = TypeVar("AnyResource", bound=Resource)
+
+
+def example_of(resource: type[AnyResource]) -> AnyResource:
+    """The resource that its docs show."""
+    extra = cast("dict[str, list[Any]]", resource.model_config.get("json_schema_extra"))
+    return resource.model_validate(extra["examples"][0])
 
 
 def rfc3339(moment: datetime) -> str:
@@ -100,6 +110,7 @@ Timestamp = Annotated[
 ]
 Moment = Annotated[
     datetime,
+    Strict(strict=False),  # in a strict body, a moment is text all the same
     BeforeValidator(_written_as_rfc3339),
     AfterValidator(_in_utc),
     WithJsonSchema(

@@ -1,21 +1,28 @@
 """The only module that reads the environment."""
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.core.addresses import postgres_address, web_address, web_origin
+from app.core.addresses import (
+    issuer_address,
+    issuer_of,
+    postgres_address,
+    web_address,
+    web_origin,
+)
+from app.core.listed import Networks, Ports, Secrets, Texts
+from app.core.railway import found_on_railway, unfit_for_railway
+from app.core.signing import canonical_secret
 
-# Later versions serve these; taking them in silence would put data where nobody expects it.
-NOT_SERVED_YET = {
-    "CLERK_ISSUER": "Requests are made with the API key of the organization `local`.",
-    "CLERK_PUBLISHABLE_KEY": "Requests are made with the API key of the organization `local`.",
-}
+# Clerk's own name for its webhooks' secret, beside ours.
+CLERK_SECRET_NAMES = ("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET")
 
 
 class SettingsInvalid(Exception):
@@ -36,21 +43,38 @@ class Settings(BaseSettings):
     supabase_url: str | None = None
     supabase_service_key: SecretStr | None = None
     redis_url: SecretStr | None = None
+    clerk_issuer: str | None = None
+    clerk_publishable_key: str | None = None
+    clerk_authorized_parties: Texts = ()
+    clerk_webhook_secret: Secrets = ()
     default_model_id: str = "local"
-    encryption_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    embedding_model_id: str | None = None
+    encryption_key: Secrets = ()
+    cors_origins: Texts = ()
+    trusted_proxies: Networks = ()
+    # Credentials that are not valid, from one address in a minute.
+    auth_failures_per_minute: int = Field(default=20, ge=1, le=1_000_000)
+    # Below the lease of an idempotency key (`web/idempotency.py`).
+    web_concurrency: int = Field(default=1, ge=1, le=1024)
+    request_timeout_seconds: int = Field(default=30, ge=1, le=50)
+    outbound_allow_private_cidrs: Networks = ()
+    outbound_allow_ports: Ports = ()
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
 
     # What providers name for themselves: <PROVIDER>_API_KEY and <PROVIDER>_BASE_URL.
     provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, exclude=True)
 
-    @field_validator("encryption_key", "cors_origins", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _reached_at_its_port(cls, given: dict[str, object]) -> dict[str, object]:
+        """Without a public address, it is this machine's at the port that is served."""
+        port = str(given.get("port", ""))
+        is_known = bool(given.get("public_url")) or re.fullmatch("[1-9][0-9]{0,4}", port) is None
+        if is_known or int(port) > 65535:
+            return given
+        return given | {"public_url": f"http://127.0.0.1:{port}"}
 
     @field_validator("encryption_key")
     @classmethod
@@ -66,7 +90,26 @@ class Settings(BaseSettings):
     def _absolute(cls, url: str) -> str:
         return web_address(url)
 
-    @field_validator("cors_origins")
+    @field_validator("clerk_issuer")
+    @classmethod
+    def _issuer(cls, url: str | None) -> str | None:
+        return issuer_address(url) if url else None
+
+    @field_validator("clerk_webhook_secret")
+    @classmethod
+    def _signing(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            canonical_secret(key.get_secret_value())
+        return keys
+
+    @field_validator("clerk_publishable_key")
+    @classmethod
+    def _publishable(cls, key: str | None) -> str | None:
+        if key:
+            issuer_of(key)
+        return key
+
+    @field_validator("cors_origins", "clerk_authorized_parties")
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(web_origin(origin) for origin in origins)
@@ -104,6 +147,13 @@ class Settings(BaseSettings):
     def _lower(cls, level: object) -> object:
         return level.lower() if isinstance(level, str) else level
 
+    @property
+    def session_issuer(self) -> str | None:
+        """The Clerk instance whose session tokens are taken; None without Clerk."""
+        if self.clerk_issuer is None and self.clerk_publishable_key:
+            return issuer_of(self.clerk_publishable_key)
+        return self.clerk_issuer
+
     def provider_variable(self, name: str) -> str | None:
         """The value of `<PROVIDER>_API_KEY` or `<PROVIDER>_BASE_URL`; None where it is unset."""
         secret = self.provider_variables.get(name)
@@ -129,12 +179,9 @@ def load_settings(
         SettingsInvalid: with every bad variable and what it should be; values are not repeated.
     """
     variables = os.environ if environment is None else environment
-    problems = [
-        f"{name}: this version does not serve it. {advice}"
-        for name, advice in NOT_SERVED_YET.items()
-        if variables.get(name)
-    ]
-    problems += _unfit_base_urls(variables, providers)
+    variables = {**found_on_railway(variables), **{k: v for k, v in variables.items() if v}}
+    problems = _unfit_base_urls(variables, providers) + _half_of_clerk(variables)
+    problems += unfit_for_railway(variables)
     if bool(variables.get("SUPABASE_URL")) != bool(variables.get("SUPABASE_SERVICE_KEY")):
         problems.append("SUPABASE_URL, SUPABASE_SERVICE_KEY: set both, or neither.")
     fields = {
@@ -142,6 +189,9 @@ def load_settings(
         for name in Settings.model_fields
         if variables.get(name.upper())
     }
+    given = ",".join(variables[name] for name in CLERK_SECRET_NAMES if variables.get(name))
+    if given:
+        fields["clerk_webhook_secret"] = given
     secrets = {
         name: SecretStr(value)
         for name, value in variables.items()
@@ -170,6 +220,17 @@ def _unfit_base_urls(variables: Mapping[str, str], providers: Collection[str]) -
         except ValueError as error:
             problems.append(f"{name}: {error}")
     return problems
+
+
+def _half_of_clerk(variables: Mapping[str, str]) -> list[str]:
+    """Half a configuration would leave doors open that somebody believes are shut."""
+    issuer, key = variables.get("CLERK_ISSUER"), variables.get("CLERK_PUBLISHABLE_KEY")
+    rest = [
+        name for name in ("CLERK_AUTHORIZED_PARTIES", *CLERK_SECRET_NAMES) if variables.get(name)
+    ]
+    if rest and not issuer and not key:
+        return [f"{', '.join(rest)}: set CLERK_ISSUER or CLERK_PUBLISHABLE_KEY as well."]
+    return []
 
 
 def child_environment(**overrides: str) -> dict[str, str]:

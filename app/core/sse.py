@@ -49,3 +49,12 @@ def pieces(text: str) -> list[str]:
     """The text in parts that each fit into one frame; together they are the text."""
     step = MAX_TEXT_PIECE_CHARS
     return [text[start : start + step] for start in range(0, len(text), step)]
+
+
+def unnamed_frame(value: object, *, event_id: int | None = None) -> bytes:
+    """One event without a name, as `EventSource.onmessage` sees it; its line is ASCII JSON.
+
+    Without a number the client goes on from the last one that it was given.
+    """
+    head = b"data: " if event_id is None else b"id: %d\ndata: " % event_id
+    return head + _ascii_json(value) + END_OF_FRAME

@@ -19,12 +19,13 @@ class IntegerTooLarge(JsonRefused):
     """It is JSON, with an integer that does not fit into 64 bits."""
 
 
-def read_json(text: bytes) -> Any:
-    """The value of a JSON text in UTF-8.
+def read_json(text: bytes, *, is_foreign: bool = False) -> Any:
+    """The value of a JSON text in UTF-8; of a foreign one, the last of two values of one name.
 
     Raises:
         IntegerTooLarge: an integer beyond 64 bits.
-        JsonRefused: NaN, Infinity, a lone surrogate, NUL, more than `MAX_DEPTH` levels, no JSON.
+        JsonRefused: NaN, Infinity, a lone surrogate, NUL, a name twice in one object, more than
+            `MAX_DEPTH` levels, no JSON.
     """
     try:
         value = orjson.loads(text)
@@ -34,10 +35,21 @@ def read_json(text: bytes) -> Any:
         raise JsonRefused("holds the NUL character")
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise JsonRefused(f"is nested deeper than {MAX_DEPTH} levels")
-    if _LONG_NUMBER.search(text):
-        # orjson would turn a longer integer into a float and so change it without a word.
-        json.loads(text, parse_int=_within_64_bits)
+    # orjson would turn a longer integer into a float, and keep the last of two values of one name:
+    # both would change without a word, and whoever checked the text before may have read the other.
+    is_long = _LONG_NUMBER.search(text) is not None
+    if is_long or not is_foreign:
+        json.loads(
+            text,
+            parse_int=_within_64_bits if is_long else None,
+            object_pairs_hook=None if is_foreign else _each_once,
+        )
     return value
+
+
+def _each_once(members: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in members}) < len(members):
+        raise JsonRefused("holds an object with the same name twice")
 
 
 def _within_64_bits(digits: str) -> int:

@@ -9,10 +9,11 @@ class ConversationResolved(EventData):
     """A conversation was marked as resolved."""
 
     conversation_id: str
+    agent_id: str
 
 
 EVENT = EventKind(
     "conversation_resolved",
     "A conversation was marked as resolved.",
-    ConversationResolved(conversation_id=ID),
+    ConversationResolved(conversation_id=ID, agent_id=ID),
 )

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from app.core.settings import Settings
     from app.ports.bus import Bus
     from app.ports.cache import Cache
+    from app.ports.embedder import Embedders
+    from app.ports.fetch import Fetch
     from app.ports.files import Files
     from app.ports.limiter import Limiter
     from app.ports.llm import Models
+    from app.ports.meter import Meter
     from app.ports.parser import Parser, Sandbox
     from app.ports.run_buffers import RunBuffers
+    from app.ports.searcher import Searcher
     from app.ports.shared import SharedState
+    from app.ports.signing_keys import SigningKeys
     from app.ports.store import Database
 
 
@@ -34,10 +39,18 @@ class Ports:
     vault: Vault
     database: Database
     files: Files
+    fetch: Fetch
     models: Models
+    embedders: Embedders
     parsers: Mapping[str, Parser]
     sandbox: Sandbox
+    searchers: Mapping[str, Searcher]
     shared: SharedState
+    meter: Meter
+    signing_keys: SigningKeys | None
+    """Those of the sign-in service; None without one."""
+    announced: asyncio.Event
+    """Set after each call of this process that may have committed facts; numbering clears it."""
     draining: asyncio.Event
     """Set when the process has been told to stop: nothing new begins, what runs is ended."""
 

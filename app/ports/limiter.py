@@ -1,5 +1,6 @@
-"""How often something may be done."""
+"""How often something may be done, and how often at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,15 @@ class Rate:
     def __post_init__(self) -> None:
         if self.capacity < 1 or self.per_s <= 0:
             raise ValueError("a rate needs at least one token and some time")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Tokens that somebody would have of one bucket."""
+
+    key: str
+    rate: Rate
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +48,23 @@ class Limiter(Protocol):
         In an outage each process counts by itself, so that a limit is never lifted. What costs
         more than the capacity is never allowed.
         """
+        ...
+
+    async def take_all(self, wanted: Sequence[Wanted]) -> list[Decision]:
+        """Take from every bucket in one step, or from none where one of them lacks tokens.
+
+        The decisions come in the order asked; one of a bucket that had enough says so, whether it
+        was taken from or not. In an outage as `take`.
+        """
+        ...
+
+    async def hold(self, key: str, holder: str, *, capacity: int, lease_s: float) -> bool:
+        """Take one of `capacity` places until `let_go`, at the longest for `lease_s`.
+
+        In an outage each process counts by itself. The same holder again has its place anew.
+        """
+        ...
+
+    async def let_go(self, key: str, holder: str) -> None:
+        """Give the place back; harmless where there is none."""
         ...

@@ -1,6 +1,6 @@
 """What runs have streamed so far, numbered, for any number of viewers at any process."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Protocol
 
 from app.core.ids import RunId
@@ -10,6 +10,9 @@ from app.core.ids import RunId
 RESERVED_TERMINAL_ID = 2_000_000_000
 # Ended runs are followed in the database; these frames are for viewers who are still reading.
 KEEP_AFTER_END_S = 2.0
+
+Tap = Callable[[bytes], bool]
+"""Takes a frame at once; False where it cannot, and its viewer is woken to take it in its time."""
 
 
 class RunBuffer(Protocol):
@@ -48,8 +51,20 @@ class RunBuffer(Protocol):
         """The last frame has been appended."""
         ...
 
-    def follow(self, *, after: int = 0) -> AsyncGenerator[bytes]:
-        """Frames with an id above `after` as they come, until the buffer is closed."""
+    def leave(self) -> None:
+        """This process appends no more, though the run has not ended.
+
+        Viewers here are let go after the frames so far; those elsewhere may wait for more. Whoever
+        goes on with the run opens it anew and appends all frames again, from the first one.
+        """
+        ...
+
+    def follow(self, *, after: int = 0, tap: Tap | None = None) -> AsyncGenerator[bytes]:
+        """Frames with an id above `after` as they come, until the buffer is closed or left.
+
+        While the viewer waits for more, its tap is given each frame within `append`; those that it
+        takes are not yielded.
+        """
         ...
 
     def frames(self) -> list[bytes]:
@@ -65,7 +80,7 @@ class RunBuffers(Protocol):
         ...
 
     def find(self, run_id: RunId) -> RunBuffer | None:
-        """The buffer of a run that this process owns, or None once it has been given up."""
+        """The buffer of a run that this process owns, or None once it was left or given up."""
         ...
 
     def follow_elsewhere(self, run_id: RunId, *, after: int) -> AsyncGenerator[bytes | None]:
@@ -92,6 +107,10 @@ class RunBuffers(Protocol):
         Call it once the database has decided. What the owner writes later is refused. A run that
         its owner has closed stays as it is. In an outage it is made up for.
         """
+        ...
+
+    async def forget(self, run_ids: Collection[RunId]) -> None:
+        """Drop what runs that are over have streamed; where Redis is down, it expires there."""
         ...
 
     def give_up_old(self) -> None:

@@ -53,6 +53,10 @@ class Database(Protocol):
         """Whether no other process can have it open."""
         ...
 
+    def connections(self) -> dict[str, int]:
+        """How many of this process's connections are `idle` and `used`; empty where it has none."""
+        ...
+
     async def ping(self) -> None:
         """Return when the database answers.
 

@@ -10,7 +10,8 @@ from app.ports import Ports
 from app.web.auth import Caller
 
 
-def _ports(request: Request) -> Ports:
+# Not plain functions: those would be run in a thread.
+async def _ports(request: Request) -> Ports:
     return cast("Ports", request.app.state.ports)
 
 

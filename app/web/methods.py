@@ -17,7 +17,13 @@ class HeadAsGet:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             # The server keeps its own scope, by which it knows that this is a HEAD.
             scope = {**scope, "method": "GET"}
+            scope.setdefault("state", {})["is_head"] = True
         await self._app(scope, receive, send)
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether nobody will see the body: what has no end must not begin then."""
+    return scope["method"] == "HEAD" or "is_head" in scope.get("state", ())
 
 
 def allowed_methods(request: Request) -> str:

@@ -2,20 +2,24 @@
 
 import re
 import time
-from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import MalformedRequest, PayloadTooLarge, Problem
+from app.core.errors import AddressTooLong, HeadersTooLarge, MalformedRequest, Problem
 from app.core.ids import new_id
+from app.ports.meter import SILENT, Meter
+from app.web.bodies import bounded
+from app.web.client_address import client_address, counted_as
+from app.web.connections import own_send, transport_of
+from app.web.going_on import ask_for_rest, done
 from app.web.problems import send_problem
 
-MAX_JSON_BYTES = 1024 * 1024
-MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 MAX_TARGET_BYTES = 8 * 1024
+MAX_HEADERS = 100
+MAX_HEADERS_BYTES = 32 * 1024
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Nothing of ours is a page but what sets a policy of its own; nothing may be framed or guessed at.
 _SECURITY = {
@@ -45,8 +49,14 @@ class RequestMiddleware:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _SANE_REQUEST_ID.fullmatch(given) else new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
-        started_s = time.monotonic()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["transport"] = transport_of(receive)
+        state["client_address"] = counted_as(
+            client_address(scope, scope["app"].state.settings.trusted_proxies)
+        )
+        state["unmarked_send"] = own_send(receive) or send
+        started_s = state["started_s"] = time.monotonic()
         status: int | None = None
 
         async def send_marked(message: Message) -> None:
@@ -60,19 +70,41 @@ class RequestMiddleware:
             try:
                 await self._app(scope, receive, send_marked)
             finally:
+                # It leads back to this scope: a circle that only the collector would end.
+                state.pop("unmarked_send", None)
+                took_s, route = time.monotonic() - started_s, scope["state"].get("route", "-")
+                meter_of(scope).request_ended(scope["method"], route, status, took_s)
                 log.info(
                     "request",
                     method=scope["method"],
-                    route=scope["state"].get("route", "-"),
+                    route=route,
                     status=status,
-                    duration_ms=round((time.monotonic() - started_s) * 1000, 1),
+                    duration_ms=round(took_s * 1000, 1),
                 )
+
+
+def meter_of(scope: Scope) -> Meter:
+    """The process's meter; before it is open, one that notes nothing."""
+    ports = getattr(scope["app"].state, "ports", None)
+    return SILENT if ports is None else ports.meter
+
+
+def unmarked(scope: Scope, send: Send) -> Send:
+    """The server's own `send`, for what follows the head and passes here untouched."""
+    return scope["state"].get("unmarked_send", send)
 
 
 def _mark(headers: MutableHeaders, request_id: str, scope: Scope) -> None:
     headers["X-Request-ID"] = request_id
     for name, value in _SECURITY.items():
         headers.setdefault(name, value)
+    if scope["path"].startswith("/api/"):
+        # Whose data it is depends on the credential; a browser or proxy is to keep none of it.
+        headers.setdefault("Cache-Control", "no-store")
+    standing = scope["state"].get("standing")
+    if standing is not None:
+        for name, value in standing.headers().items():
+            headers.setdefault(name, value)
     ports = getattr(scope["app"].state, "ports", None)
     if ports is not None and ports.draining.is_set():
         headers["Connection"] = "close"
@@ -81,7 +113,8 @@ def _mark(headers: MutableHeaders, request_id: str, scope: Scope) -> None:
 class RefusalMiddleware:
     """Refuses what no handler should see, and answers what nobody foresaw.
 
-    - NUL and bytes that are not UTF-8 in the address are 400, a body over the limit is 413.
+    - NUL and bytes that are not UTF-8 in the address are 400, one that is too long is 414, headers
+      that are too many 431; bodies are bounded (`web/bodies.py`).
     - An unforeseen failure becomes a 500 problem without internals; the log has the traceback.
     """
 
@@ -103,26 +136,42 @@ class RefusalMiddleware:
             if not started:  # a started response cannot become another one
                 await send_problem(scope, receive, send, problem)
 
+        ask_for_rest(scope)
         try:
             _check_address(scope)
-            await self._app(scope, _limited(scope, receive), send_noting)
+            _check_headers(scope)
+            await self._handle(scope, bounded(scope, receive), send_noting)
+            await done(scope)
         except Problem as problem:
             await fail(problem)
         except Exception as error:
             log.exception("request_crashed", error=type(error).__name__)
             await fail(Problem("Report this request_id; the log has the cause."))
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A copy, as a stream outlives what routing keeps in it.
+        inner: Scope = {**scope}
+        try:
+            await self._app(inner, receive, send)
         finally:
-            scope["state"]["route"] = getattr(scope.get("route"), "path", "-")
+            scope["state"]["route"] = getattr(inner.get("route"), "path", "-")
 
 
 def _check_address(scope: Scope) -> None:
     target = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
     if len(target) > MAX_TARGET_BYTES:
-        raise MalformedRequest("The address is longer than 8 KiB.")
+        raise AddressTooLong("Keep path and query within 8 KiB.")
     if b"\x00" in target or b"%00" in target:
         raise MalformedRequest("The address holds the NUL character.")
     if not _is_utf8(target):
         raise MalformedRequest("The address is not valid UTF-8.")
+
+
+def _check_headers(scope: Scope) -> None:
+    headers = scope["headers"]
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    if len(headers) > MAX_HEADERS or size > MAX_HEADERS_BYTES:
+        raise HeadersTooLarge("Send at most 100 headers, and 32 KiB of them.")
 
 
 def _is_utf8(target: bytes) -> bool:
@@ -131,33 +180,3 @@ def _is_utf8(target: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """The body up to the limit, whatever length it announces.
-
-    Raises:
-        PayloadTooLarge: it announces more than that, or brings more.
-    """
-    headers = Headers(scope=scope)
-    is_upload = headers.get("content-type", "").startswith("multipart/")
-    limit = MAX_UPLOAD_BYTES if is_upload else MAX_JSON_BYTES
-    too_large = PayloadTooLarge(f"Send at most {limit // (1024 * 1024)} MiB.")
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:15]) > limit:
-        raise too_large
-    return _counting(receive, limit, lambda: too_large)
-
-
-def _counting(receive: Receive, limit: int, refusal: Callable[[], Problem]) -> Receive:
-    received = 0
-
-    async def receive_counting() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise refusal()
-        return message
-
-    return receive_counting

@@ -7,16 +7,22 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.core.errors import (
+    AddressTooLong,
+    HeadersTooLarge,
     InvalidRequest,
     MalformedRequest,
     PayloadTooLarge,
     Problem,
+    RequestTooSlow,
     ServiceUnavailable,
     UnsupportedMediaType,
 )
-from app.web.auth import InvalidCredential, ScopeMissing
-from app.web.openapi_schemas import example_of, plainer, without_null
-from app.web.problems import SCHEMA, problems
+from app.web.auth import InvalidCredential
+from app.web.caller import ScopeMissing
+from app.web.limits import RateLimited
+from app.web.openapi_schemas import examples_of, plainer, without_null
+from app.web.openapi_webhooks import webhooks
+from app.web.problems import SCHEMA, both, problems
 
 DESCRIPTION = """
 Creates, runs and measures conversational agents that sell and support.
@@ -26,6 +32,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`; `GET /pro
 Lists come as `{"data": […], "next_cursor": …}`. Every response carries `X-Request-ID`.
 """
 SYSTEM = "What the service is, whether it is ready, and every kind of problem."
+_REFUSED_UNSEEN = (MalformedRequest, AddressTooLong, HeadersTooLarge)
 UNNAMED_RESPONSE = "Successful Response"
 
 
@@ -56,11 +63,12 @@ def _complete(document: dict[str, Any]) -> None:
             _complete_operation(path, operation, components)
             tags.update(operation["tags"])
             _complete_body(method, operation, components)
+    document["webhooks"] = webhooks(components)
     for name, schema in components.items():
         components[name] = plainer(schema)
     for schema in components.values():
-        if (example := example_of(schema, components)) is not None:
-            schema["examples"] = [example]
+        if examples := examples_of(schema, components):
+            schema["examples"] = examples
     components["Problem"] = SCHEMA
     document["tags"] = [{"name": tag, "description": _about(tag)} for tag in sorted(tags)]
 
@@ -81,7 +89,7 @@ def _complete_operation(path: str, operation: dict[str, Any], components: dict[s
         if response["description"] == UNNAMED_RESPONSE:
             response["description"] = _told(status, response, components)
     for status, shared in _shared(path, has_body="requestBody" in operation).items():
-        responses[str(status)] = _merged(responses.get(str(status)), shared)
+        responses[str(status)] = both(responses.get(str(status)), shared)
     operation["responses"] = {status: responses[status] for status in sorted(responses)}
 
 
@@ -96,7 +104,8 @@ def _told(status: str, response: dict[str, Any], components: dict[str, Any]) -> 
 
 def _complete_body(method: str, operation: dict[str, Any], components: dict[str, Any]) -> None:
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
-        fields = components[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+        body = components.get(content["schema"].get("$ref", "").rpartition("/")[2], {})
+        fields = body.get("properties", {})  # a union has none of its own
         for name, field in fields.items():
             if method == "patch":
                 # What is left out stays as it is; the model's defaults mean nothing.
@@ -109,30 +118,16 @@ def _complete_body(method: str, operation: dict[str, Any], components: dict[str,
 
 def _shared(path: str, *, has_body: bool) -> dict[int | str, dict[str, Any]]:
     if not path.startswith("/api/v2/") or path == "/api/v2/health":
-        return problems(MalformedRequest, Problem)
+        return problems(*_REFUSED_UNSEEN, Problem)
     kinds: list[type[Problem]] = [
         InvalidCredential,
         ScopeMissing,
-        MalformedRequest,
+        RateLimited,
+        *_REFUSED_UNSEEN,
         InvalidRequest,
         ServiceUnavailable,
         Problem,
     ]
     if has_body:
-        kinds += [PayloadTooLarge, UnsupportedMediaType]
+        kinds += [PayloadTooLarge, RequestTooSlow, UnsupportedMediaType]
     return problems(*kinds)
-
-
-def _merged(own: dict[str, Any] | None, shared: dict[str, Any]) -> dict[str, Any]:
-    if own is None:
-        return shared
-    ((media, content),) = shared["content"].items()
-    mine = own.get("content", {}).get(media)
-    if mine is None:
-        return own
-    if mine["examples"].keys() >= content["examples"].keys():
-        return own
-    return {
-        "description": f"{own['description']} {shared['description']}",
-        "content": {media: content | {"examples": mine["examples"] | content["examples"]}},
-    }

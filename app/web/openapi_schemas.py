@@ -38,6 +38,12 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
             return schema
 
 
+def examples_of(schema: dict[str, Any], components: dict[str, Any]) -> list[Any]:
+    """One of each kind that a union is of; at most one of anything else."""
+    found = [example_of(option, components) for option in schema.get("oneOf", [schema])]
+    return [example for example in found if example is not None]
+
+
 def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     """An example in the order of the properties; None where one cannot be put together.
 
@@ -45,6 +51,8 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     """
     if "$ref" in schema:
         return example_of(components[schema["$ref"].rpartition("/")[2]], components)
+    if "oneOf" in schema:
+        return example_of(schema["oneOf"][0], components)
     properties: dict[str, Any] = schema.get("properties", {})
     if given := schema.get("examples"):
         example = given[0]

@@ -183,3 +183,26 @@ SCHEMA: dict[str, Any] = {
         },
     },
 }
+
+
+def merged(
+    own: Mapping[int | str, dict[str, Any]], shared: Mapping[int | str, dict[str, Any]]
+) -> dict[int | str, dict[str, Any]]:
+    """A route's responses together with those of what it passes."""
+    return {**own, **{status: both(own.get(status), entry) for status, entry in shared.items()}}
+
+
+def both(own: dict[str, Any] | None, shared: dict[str, Any]) -> dict[str, Any]:
+    """One status as a route and as what it passes may answer with it."""
+    if own is None:
+        return shared
+    ((media, content),) = shared["content"].items()
+    mine = own.get("content", {}).get(media)
+    if mine is None:
+        return own
+    if mine["examples"].keys() >= content["examples"].keys():
+        return own
+    return {
+        "description": f"{own['description']} {shared['description']}",
+        "content": {media: content | {"examples": mine["examples"] | content["examples"]}},
+    }

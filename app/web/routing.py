@@ -1,20 +1,52 @@
 """Routes that read JSON strictly, and the shape of a feature."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+import re
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
-from app.core.errors import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from app.core.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    MalformedRequest,
+    UnsupportedMediaType,
+)
 from app.core.strict_json import IntegerTooLarge, JsonRefused, read_json
 from app.ports import Ports
+from app.web.auth import ScopeCheck, known_caller
+from app.web.convertors import register_convertors
+from app.web.deadlines import has_own_pace, in_time
+from app.web.etags import (
+    NOT_MODIFIED,
+    TAKES_IF_NONE_MATCH,
+    NoVersionToMatch,
+    conditional,
+    refuse_unmatchable,
+)
+from app.web.idempotency import (
+    TAKES_KEY,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    form_parts,
+    once,
+)
+from app.web.problems import merged, problems
+
+CREATING = (201, 202)
+
+register_convertors()
 
 
 class StrictJsonRequest(Request):
@@ -30,26 +62,107 @@ class StrictJsonRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose handler gets strictly read JSON."""
+    """A route whose handler gets strictly read JSON, and answers in time.
+
+    One that creates takes `Idempotency-Key`, one that reads a resource `If-None-Match`. Where there
+    are no versions, `If-Match` is refused and not passed over in silence.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        methods = options["methods"]
+        self._creates = options.get("status_code") in CREATING and "POST" in methods
+        self._reads_one = "GET" in methods and (
+            path.endswith("}") or 304 in (options.get("responses") or {})
+        )
+        self._in_time = not has_own_pace(endpoint)
+        self._refuses_if_match = (
+            not {"GET", "POST"} & {*methods} and "if_match" not in signature(endpoint).parameters
+        )
+        self._add_what_it_takes(options)
+        super().__init__(path, endpoint, **options)
+
+    def _add_what_it_takes(self, options: dict[str, Any]) -> None:
+        shared: dict[int | str, dict[str, Any]] = {}
+        taken: list[Any] = []
+        if self._in_time:
+            shared = merged(shared, problems(DeadlineExceeded))
+        if self._refuses_if_match:
+            shared = merged(shared, problems(NoVersionToMatch))
+        if self._creates:
+            shared = merged(shared, problems(IdempotencyKeyReused, IdempotencyInProgress))
+            taken.append(TAKES_KEY)
+        if self._reads_one:
+            taken.append(TAKES_IF_NONE_MATCH)
+        options["responses"] = merged(options.get("responses") or {}, shared)
+        if self._reads_one:
+            options["responses"] |= NOT_MODIFIED
+        options["dependencies"] = [*(options.get("dependencies") or ()), *taken]
+
+    @property
+    def takes_visitors(self) -> bool:
+        """Whether a widget session may call it."""
+        return any(check.visitors for check in _scope_checks(self.dependant))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         takes_json = self.body_field is not None and not isinstance(
             self.body_field.field_info, Form
         )
+        checks = list(_scope_checks(self.dependant)) if self.body_field is not None else []
 
         async def strict(request: Request) -> Response:
             strict_request = StrictJsonRequest(request.scope, request.receive)
+            for check in checks:  # nobody's body is read before it is known who sends it
+                await check.admit(strict_request)
+            if self._refuses_if_match:
+                refuse_unmatchable(request)
             if takes_json:
                 await _refuse_other_types(strict_request)
-            try:
-                return await handler(strict_request)
-            except RequestValidationError:
-                raise
-            except UnicodeDecodeError:
-                raise MalformedRequest("The body is not valid UTF-8.") from None
+                await strict_request.body()  # how slowly it comes is no concern of the deadline
+            answer = self._answer(strict_request, handler, takes_json=takes_json)
+            response = await (in_time(request, answer) if self._in_time else answer)
+            return conditional(request, response) if self._reads_one else response
 
         return strict
+
+    async def _answer(
+        self,
+        request: StrictJsonRequest,
+        handler: Callable[[Request], Coroutine[Any, Any, Response]],
+        *,
+        takes_json: bool,
+    ) -> Response:
+        try:
+            if self._creates and "idempotency-key" in request.headers:
+                return await _once(request, handler, takes_json=takes_json)
+            return await handler(request)
+        except RequestValidationError:
+            raise
+        except UnicodeDecodeError:
+            raise MalformedRequest("The body is not valid UTF-8.") from None
+
+
+async def _once(
+    request: StrictJsonRequest,
+    handler: Callable[[Request], Coroutine[Any, Any, Response]],
+    *,
+    takes_json: bool,
+) -> Response:
+    caller = await known_caller(request)
+    if caller is None:  # what needs no credential has nobody to whom a key could belong
+        return await handler(request)
+    try:
+        body = await request.json() if takes_json else await form_parts(request)
+        return await once(request, caller, body, lambda: handler(request))
+    finally:
+        await request.close()
+
+
+def _scope_checks(dependant: Dependant) -> Iterator[ScopeCheck]:
+    for dependency in dependant.dependencies:
+        if isinstance(dependency.call, ScopeCheck):
+            yield dependency.call
+        yield from _scope_checks(dependency)
 
 
 async def _refuse_other_types(request: Request) -> None:
@@ -58,9 +171,27 @@ async def _refuse_other_types(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as application/json.")
 
 
+class RoomRouter(APIRouter):
+    """The router of a room: its prefix, its tag in the docs, strict JSON.
+
+    Its routes are tried only where the address begins with its prefix: trying those of all rooms
+    before the right one takes a tenth of the time of a read.
+    """
+
+    def __init__(self, name: str, *, prefix: str) -> None:
+        super().__init__(prefix=prefix, tags=[name], route_class=StrictRoute)
+        self._beginning = re.compile(re.sub(r"\{\w+(:\w+)?\}", "[^/]+", prefix))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # Below a proxy's path, only the routes know where theirs begins.
+        if not scope.get("root_path") and not self._beginning.match(scope["path"]):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
 def room_router(name: str, *, prefix: str) -> APIRouter:
-    """The router of a room: its prefix, its tag in the docs, strict JSON."""
-    return APIRouter(prefix=prefix, tags=[name], route_class=StrictRoute)
+    """The router of a room."""
+    return RoomRouter(name, prefix=prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +201,19 @@ class Feature:
     name: str
     router: APIRouter
     open: Callable[[Ports], AbstractAsyncContextManager[Any]] | None = None
+    is_for_pages: bool = False
+    """Whether pages of any origin may call it before they have a credential."""
+
+
+def paths_of_visitors(features: Iterable[Feature]) -> Callable[[str], bool]:
+    """Tells whether a path is one of a widget and its visitors."""
+    patterns = {
+        route.path_regex
+        for feature in features
+        for route in feature.router.routes
+        if isinstance(route, StrictRoute) and (feature.is_for_pages or route.takes_visitors)
+    }
+    return lambda path: any(pattern.match(path) for pattern in patterns)
 
 
 FeatureContext = AsyncGenerator[Any]

@@ -1,80 +1,174 @@
 """Event streams to clients: unbuffered, kept alive, and let go when a client stops reading."""
 
+import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Annotated, Any, cast
 
 import anyio
 import structlog
 from fastapi import Depends, Header, Query, Request
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import AppStatus
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import InvalidRequest
 from app.core.sse import KEEP_ALIVE
+from app.ports.meter import Meter
+from app.ports.run_buffers import Tap
+from app.web.connections import hang_up
+from app.web.going_on import go_on
+from app.web.methods import is_head
+from app.web.middleware import meter_of, unmarked
 
 KEEP_ALIVE_S = 15
 # A client that does not take a frame for so long is gone or broken; the run goes on without it.
 # With the time between two looks it is let go within 10 s.
 SEND_TIMEOUT_S = 8
 LOOK_EVERY_S = 2
+# Of one client; servers begin to make writers wait at 64 KB.
+MAX_UNSENT_BYTES = 16 * 1024
+# Nobody on the way may keep it, or collect it before handing it on.
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _NUMBER = re.compile(r"[0-9]{1,10}")
 log = structlog.get_logger(__name__)
 
-# By itself the library cuts every stream at SIGTERM. Ours end with a terminal event instead, for
-# which the run engine sees to it (chat/engine.py, drain).
-AppStatus.disable_automatic_graceful_drain()
 
-
-class FrameStream(EventSourceResponse):
+class FrameStream(Response):
     """Frames that are bytes already, one a write.
 
-    The library's own loop opens a cancel scope and takes a lock for every event, three quarters of
-    its cost; this one writes, and a watcher looks every two seconds whether a write hangs.
+    A task of its own writes them, with two calls on its stack and not the twenty of a handler. They
+    pass by the middlewares, which have something to say of the head only. What is `held` for the
+    stream is let go at its end.
+
+    Frames that are begun with a tap are written within the call that makes them, as long as the
+    client keeps up; that spares the task a turn for each.
     """
 
+    media_type = "text/event-stream"
+
     def __init__(
-        self, frames: AsyncGenerator[bytes], *, headers: dict[str, str] | None = None
+        self,
+        frames: AsyncGenerator[bytes] | Callable[[Tap], AsyncGenerator[bytes]],
+        *,
+        headers: dict[str, str] | None = None,
+        held: AsyncExitStack | None = None,
     ) -> None:
-        super().__init__(frames, headers=headers, sep="\n")
-        self._frames = frames
-        self._wrote_s = time.monotonic()
+        super().__init__(headers=_HEADERS | (headers or {}))
+        del self.headers["content-length"]
+        self._held = held or AsyncExitStack()
+        self._frames = frames(self._take) if callable(frames) else frames
+        self._send: Send | None = None
+        # How much is written that the client has not taken yet.
+        self._unsent: Callable[[], int] | None = None
         self._is_writing = False
+        self._moved_s = 0.0
+        self._first: tuple[Meter, str, float] | None = None
+        self._keeping_alive: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head = {"status": self.status_code, "headers": self.raw_headers}
-        async with aclosing(self._frames) as frames:
-            await send({"type": "http.response.start", **head})
-            if scope["method"] != "HEAD":
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._watch, receive, send, group.cancel_scope)
-                    async for frame in frames:
-                        await self._write(send, frame)
-                    group.cancel_scope.cancel()
+        transport = scope["state"].get("transport")
+        if (meter := meter_of(scope)).is_on:
+            route = getattr(scope.get("route"), "path", "-")
+            self._first = (meter, route, scope["state"]["started_s"])
+        rest = partial(self._show, receive, send, unmarked(scope, send), transport)
+        await go_on(scope, partial(self._refuse, send) if is_head(scope) else rest)
+
+    async def _refuse(self, send: Send) -> None:
+        async with self._held, aclosing(self._frames):
+            await self._begin(send)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _write(self, send: Send, frame: bytes) -> None:
-        self._wrote_s, self._is_writing = time.monotonic(), True
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
-        self._is_writing = False
+    async def _show(self, receive: Receive, marking: Send, send: Send, transport: object) -> None:
+        async with self._held, aclosing(self._frames):
+            await self._stream(receive, marking, send, transport)
+        await send({"type": "http.response.body", "body": b""})
 
-    async def _watch(self, receive: Receive, send: Send, stream: anyio.CancelScope) -> None:
-        """End the stream when its client leaves or takes nothing; keep a silent one alive."""
-        while True:
-            with anyio.move_on_after(LOOK_EVERY_S):
-                if (await receive())["type"] == "http.disconnect":
-                    stream.cancel()
-                    return
-            silent_s = time.monotonic() - self._wrote_s
-            if self._is_writing and silent_s > SEND_TIMEOUT_S:
-                log.info("stalled_client_let_go")
-                stream.cancel()
-                return
-            if not self._is_writing and silent_s > KEEP_ALIVE_S - LOOK_EVERY_S:
-                await self._write(send, KEEP_ALIVE)
+    async def _begin(self, send: Send) -> None:
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+
+    async def _stream(self, receive: Receive, marking: Send, send: Send, transport: object) -> None:
+        """Write until the frames end, the client leaves, or it takes nothing for too long."""
+        loop = self._loop = asyncio.get_running_loop()
+        self._moved_s = loop.time()
+        self._unsent = getattr(transport, "get_write_buffer_size", None)
+        writing = loop.create_task(self._write_all(marking, send))
+        leaving = loop.create_task(_left(receive, writing))
+        self._look_later(transport, send, writing)
+        try:
+            await writing
+        except asyncio.CancelledError:
+            handler = asyncio.current_task()
+            if handler is not None and handler.cancelling():
+                raise
+        finally:
+            self._timer.cancel()
+            for task in (writing, leaving, self._keeping_alive):
+                if task is not None:
+                    task.cancel()
+
+    def _note_first(self) -> None:
+        """Tell when the first frame is on its way."""
+        if self._first is not None:
+            meter, route, asked_s = self._first
+            self._first = None
+            meter.stream_began(route, time.monotonic() - asked_s)
+
+    async def _write_all(self, marking: Send, send: Send) -> None:
+        await self._begin(marking)
+        del marking  # it leads to the middlewares, and they to the request
+        self._send = send
+        async for frame in self._frames:
+            self._note_first()
+            self._moved_s, self._is_writing = self._loop.time(), True
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            self._is_writing = False
+
+    def _take(self, frame: bytes) -> bool:
+        """Write a frame within this call, where nothing has to be waited for."""
+        if self._send is None or self._unsent is None or self._unsent() > MAX_UNSENT_BYTES:
+            return False
+        self._note_first()
+        writing = self._send({"type": "http.response.body", "body": frame, "more_body": True})
+        step = cast("Generator[Any, None, None]", writing.__await__())
+        try:
+            next(step)
+        except StopIteration:
+            self._moved_s = self._loop.time()
+            return True
+        except Exception:  # whoever makes frames has no part in it; the task meets it too
+            return False
+        step.close()  # it waits before it writes
+        return False
+
+    def _look_later(self, transport: object, send: Send, writing: "asyncio.Task[None]") -> None:
+        self._timer = self._loop.call_later(LOOK_EVERY_S, self._look, transport, send, writing)
+
+    def _look(self, transport: object, send: Send, writing: "asyncio.Task[None]") -> None:
+        """Keep a silent stream alive, and end one whose client takes nothing."""
+        silent_s = self._loop.time() - self._moved_s
+        if self._is_writing and silent_s > SEND_TIMEOUT_S:
+            log.info("stalled_client_let_go")
+            hang_up(transport)
+            writing.cancel()
+        elif not self._is_writing and silent_s > KEEP_ALIVE_S - LOOK_EVERY_S:
+            self._moved_s = self._loop.time()
+            self._keeping_alive = self._loop.create_task(_keep_alive(send))
+        self._look_later(transport, send, writing)
+
+
+async def _keep_alive(send: Send) -> None:
+    await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+
+
+async def _left(receive: Receive, writing: "asyncio.Task[None]") -> None:
+    """Stop writing when the client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    writing.cancel()
 
 
 async def read_to_the_end(frames: AsyncGenerator[bytes], request: Request) -> bool:

@@ -96,15 +96,19 @@ class _Stream(asyncio.Protocol):
             self._done.set_result(None)
 
 
-async def load(target: Target, *, at_once: int, seconds: float) -> tuple[Readings, float]:
-    """Keep so many streams open for so long; the readings and the seconds it took."""
+async def load(
+    target: Target, *, at_once: int, seconds: float, spread_s: float = 0.8
+) -> tuple[Readings, float]:
+    """Keep so many streams open for so long; the readings and the seconds it took.
+
+    They begin spread over `spread_s`, so that they do not all begin and end together.
+    """
     readings = Readings()
     loop = asyncio.get_running_loop()
     started = time.monotonic()
 
     async def client(place: int) -> None:
-        # Spread over one stream's time, so that they do not all begin and end together.
-        await asyncio.sleep(place / at_once * 0.8)
+        await asyncio.sleep(place / at_once * spread_s)
         while time.monotonic() - started < seconds:
             transport, stream = await loop.create_connection(
                 lambda: _Stream(target, readings), "127.0.0.1", target.port

@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from app.adapters.embedder import EMBEDDERS
+from app.adapters.embedder import compatible as compatible_embedders
 from app.adapters.llm import PROVIDERS, compatible
 from app.adapters.parser import PARSERS
+from app.adapters.searcher import SEARCHERS
 from app.adapters.store import STORES
 from app.adapters.store.schema import FIRST_RECORDED
 from app.core.errors import Problem, subclasses
+from app.core.settings import Settings
 from app.domain_events import EVENTS
+from app.features.chat.errors import ClientLeft
+from app.features.identity.roles import SCOPES
+from app.features.tools.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
@@ -51,9 +58,12 @@ def test_a_migration_is_small_records_itself_and_tells_postgrest(path):
     ("registry", "folder", "constant", "rows"),
     [
         (PROVIDERS, "adapters/llm", "PROVIDER", compatible.ROWS),
+        (EMBEDDERS, "adapters/embedder", "EMBEDDER", compatible_embedders.ROWS),
         (PARSERS, "adapters/parser", "PARSER", ()),
+        (SEARCHERS, "adapters/searcher", "SEARCHER", ()),
         (STORES, "adapters/store", "STORE", ()),
         (EVENTS, "domain_events", "EVENT", ()),
+        (KINDS, "features/tools/kinds", "KIND", ()),
     ],
 )
 def test_whatever_can_be_registered_is(registry, folder, constant, rows):
@@ -72,6 +82,20 @@ def test_problems_have_a_title_a_status_and_a_name_of_their_own():
     for kind in kinds:
         assert 400 <= kind.status <= 599, kind
         assert kind is Problem or kind.title() != Problem.title(), f"{kind}: give it a docstring"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.pt-BR.md"])
+def test_both_readmes_list_every_code_variable_and_scope(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    # A family's own name is never a response.
+    families = {kind for kind in subclasses() if kind.__module__ == "app.core.errors"} | {
+        ClientLeft
+    }
+    kinds = [kind for kind in subclasses() if kind.__module__.startswith("app.")]
+    codes = {kind.code() for kind in kinds if kind not in families}
+    variables = {field.upper() for field in Settings.model_fields} - {"PROVIDER_VARIABLES"}
+    missing = sorted(word for word in codes | variables | SCOPES.keys() if f"`{word}" not in text)
+    assert not missing, f"tell of them in {name}"
 
 
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=list(EVENTS))

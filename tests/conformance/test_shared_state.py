@@ -11,7 +11,7 @@ from app.adapters.shared.memory_bus import MAX_WAITING
 from app.adapters.shared.redis import open_redis
 from app.core.clock import SystemClock
 from app.core.ids import RunId, new_id
-from app.ports.limiter import Rate
+from app.ports.limiter import Rate, Wanted
 from app.ports.run_buffers import RESERVED_TERMINAL_ID
 from app.ports.shared import SharedState
 from tests.support.loads import Counted
@@ -131,6 +131,27 @@ async def test_of_two_hundred_at_once_exactly_the_capacity_passes(shared):
     assert sum(decision.allowed for decision in taken) == 100
 
 
+async def test_all_buckets_are_taken_from_or_none(shared):
+    wide, narrow = Rate(10, NEVER_REFILLED_S), Rate(1, NEVER_REFILLED_S)
+    wanted = [Wanted("wide", wide), Wanted("narrow", narrow)]
+    first = await shared.limiter.take_all(wanted)
+    assert [one.allowed for one in first] == [True, True]
+    assert [one.remaining for one in first] == [9, 0]
+    second = await shared.limiter.take_all(wanted)
+    assert [one.allowed for one in second] == [True, False]
+    assert [one.remaining for one in second] == [9, 0]
+    assert second[1].retry_after_s == pytest.approx(NEVER_REFILLED_S, rel=0.01)
+    assert (await shared.limiter.take("wide", wide)).remaining == 8
+    assert await shared.limiter.take_all([]) == []
+
+
+async def test_of_many_that_want_two_buckets_at_once_as_many_pass_as_both_allow(shared):
+    wanted = [Wanted("wide", Rate(100, NEVER_REFILLED_S)), Wanted("n", Rate(7, NEVER_REFILLED_S))]
+    taken = await asyncio.gather(*(shared.limiter.take_all(wanted) for _ in range(50)))
+    assert sum(all(one.allowed for one in decisions) for decisions in taken) == 7
+    assert (await shared.limiter.take("wide", Rate(100, NEVER_REFILLED_S))).remaining == 92
+
+
 async def test_after_the_told_time_it_passes(shared):
     rate = Rate(2, 0.6)
     decision = await shared.limiter.take("k", rate, cost=2)
@@ -236,3 +257,48 @@ async def test_runs_are_found_by_their_owner_only(shared):
     assert shared.run_buffers.find(unknown) is None
     assert not await shared.run_buffers.has_elsewhere(unknown)
     assert not await shared.run_buffers.is_watched_elsewhere(run_id)
+
+
+async def test_places_are_held_until_they_are_let_go_or_their_lease_ends(shared):
+    async def hold(holder: str, lease_s: float = 60.0) -> bool:
+        return await shared.limiter.hold("k", holder, capacity=2, lease_s=lease_s)
+
+    assert [await hold("a"), await hold("b", 0.2), await hold("c")] == [True, True, False]
+    assert await hold("a")  # it has its place already
+    await shared.limiter.let_go("k", "a")
+    await shared.limiter.let_go("k", "nobody")
+    assert [await hold("c"), await hold("d")] == [True, False]
+    await asyncio.sleep(0.25)
+    assert await hold("d")
+
+
+async def test_a_run_that_is_left_goes_on_where_it_is_opened_again(shared):
+    run_id = RunId(new_id())
+    left = shared.run_buffers.open(run_id)
+    left.append(1, b"1")
+    watching = asyncio.ensure_future(all_of(left.follow()))
+    await asyncio.sleep(0.01)
+    left.append(2, b"2")
+    left.leave()
+    assert await watching == [b"1", b"2"]
+    assert shared.run_buffers.find(run_id) is None
+    with pytest.raises(RuntimeError):
+        left.append(3, b"3")
+    again = shared.run_buffers.open(run_id)
+    for event_id in range(1, 5):
+        again.append(event_id, b"%d" % event_id)
+    again.close()
+    shared.run_buffers.give_up_old()
+    assert shared.run_buffers.find(run_id) is again
+    assert await all_of(again.follow(after=2)) == [b"3", b"4"]
+
+
+async def test_what_runs_that_are_over_have_streamed_can_be_forgotten(shared):
+    over, open_still = RunId(new_id()), RunId(new_id())
+    for run_id in (over, open_still):
+        shared.run_buffers.open(run_id).append(1, b"1")
+    shared.run_buffers.find(over).close()
+    await shared.run_buffers.forget([over, open_still, RunId(new_id())])
+    await shared.run_buffers.forget([])
+    assert shared.run_buffers.find(over) is None
+    assert shared.run_buffers.find(open_still) is not None

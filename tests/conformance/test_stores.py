@@ -119,7 +119,7 @@ async def test_conditions_are_values_and_never_sql(database):
     with pytest.raises(StoreRefused):
         await scope.call("rows_find_v1", table="knowledge_bases", where={"1=1 --": "x"})
     with pytest.raises(StoreRefused):
-        await scope.call("rows_find_v1", table="api_keys")
+        await scope.call("rows_find_v1", table="processes")
 
 
 async def test_a_tenants_function_cannot_be_called_without_an_organization(database):

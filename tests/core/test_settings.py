@@ -66,3 +66,48 @@ def test_a_supabase_project_is_taken(url):
     settings = load_settings({"SUPABASE_URL": url, **KEY})
     assert settings.supabase_url == url.rstrip("/")
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"PORT": "9001"}, "http://127.0.0.1:9001"),
+        ({"PORT": "0"}, "http://127.0.0.1:8000"),
+        ({"PORT": "9001", "PUBLIC_URL": "https://api.example.com"}, "https://api.example.com"),
+    ],
+)
+def test_without_a_public_address_it_is_the_port_that_is_served(variables, url):
+    assert load_settings(variables).public_url == url
+
+
+def test_a_bad_port_is_told_once():
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings({"PORT": "70000"})
+    assert "PORT: " in str(refused.value)
+    assert "PUBLIC_URL" not in str(refused.value)
+
+
+def test_networks_and_ports_for_calls_are_read_from_lists():
+    settings = load_settings(
+        {
+            "OUTBOUND_ALLOW_PRIVATE_CIDRS": "10.0.0.0/8, fd00::/8,192.168.1.7",
+            "OUTBOUND_ALLOW_PORTS": "8443, 9443",
+        }
+    )
+    networks = [str(network) for network in settings.outbound_allow_private_cidrs]
+    assert networks == ["10.0.0.0/8", "fd00::/8", "192.168.1.7/32"]
+    assert settings.outbound_allow_ports == (8443, 9443)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10/8x", "localhost", "10.0.0.0/33", "s3cret"])
+def test_what_is_no_network_is_refused_with_an_example(text):
+    with pytest.raises(SettingsInvalid, match="OUTBOUND_ALLOW_PRIVATE_CIDRS: must be netw") as no:
+        load_settings({"OUTBOUND_ALLOW_PRIVATE_CIDRS": text})
+    assert "s3cret" not in str(no.value)
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "443/tcp", "8443;9443", "99999999999999999"])
+def test_what_is_no_port_is_refused_with_an_example(text):
+    with pytest.raises(SettingsInvalid, match="OUTBOUND_ALLOW_PORTS: must be ports from 1 to"):
+        load_settings({"OUTBOUND_ALLOW_PORTS": text})

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import connect
+from tests.conftest import connect, database_url
+from tests.support.redis_server import running_redis
 from tests.support.service import (
     AS_MAKE_RUN_DOES,
     BY_HAND,
@@ -77,6 +78,30 @@ async def test_the_reloader_tells_it_too_and_waits_for_a_change(data_dir):
     told = await told_by(process, log, "startup failed")
     assert "set another DATA_DIR" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("how", ["--workers", "WEB_CONCURRENCY"])
+async def test_workers_that_share_no_redis_are_refused(data_dir, how):
+    arguments = ("-m", "uvicorn", "main:app", "--port", str(free_port()))
+    arguments += ("--workers", "2") if how == "--workers" else ()
+    variables = {} if how == "--workers" else {"WEB_CONCURRENCY": "2"}
+    log = data_dir.parent / "workers.log"
+    process = await started(data_dir, 0, log, arguments, **variables)
+    await asyncio.wait_for(process.wait(), 30)  # its code is uvicorn's
+    told = log.read_text()
+    assert "service_ready" not in told
+    assert "2 workers need a Redis that they share: set REDIS_URL" in told
+
+
+async def test_workers_that_share_a_redis_serve(data_dir, cluster, connection):
+    name = await connection.fetchval("select current_database()")
+    port, log = free_port(), data_dir.parent / "workers.log"
+    arguments = ("-m", "uvicorn", "main:app", "--port", str(port), "--workers", "2")
+    async with running_redis() as redis:
+        variables = {"DATABASE_URL": database_url(cluster, name), "REDIS_URL": redis.url}
+        process = await started(data_dir, port, log, arguments, **variables)
+        told = await told_by(process, log, "service_ready")
+    assert "need a Redis" not in told
 
 
 @pytest.mark.parametrize("command", [BY_HAND, AS_MAKE_RUN_DOES], ids=["by hand", "make run"])

@@ -14,20 +14,15 @@ from tests.support.postgres_server import PostgresServer, postgres_server
 MAX_CONNECTIONS = 40
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="hundreds of repetitions, real silences")
-    parser.addoption("--seed", type=int, default=20261124, help="of what the scenarios choose")
-
-
 @pytest.fixture(scope="session")
 def is_long(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("long", default=False))
+    return bool(request.config.getoption("long"))
 
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest, is_long: bool) -> random.Random:
     """What a scenario chooses by; the seed is shown when it fails."""
-    seed = request.config.getoption("seed", default=20261124)
+    seed = request.config.getoption("seed")
     sys.stdout.write(f"seed {seed}\n")
     return random.Random(f"{seed} {request.node.name}")
 

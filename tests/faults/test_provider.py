@@ -77,7 +77,7 @@ SCRIPTS = {
 
 @pytest.fixture(scope="module")
 def silence_s(is_long: bool) -> float:
-    return 30.0 if is_long else 1.0
+    return 30.0 if is_long else 2.0
 
 
 @pytest.fixture(scope="module")

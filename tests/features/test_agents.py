@@ -72,6 +72,17 @@ async def test_a_weak_tag_never_matches(client):
     assert (answer.status_code, answer.json()["code"]) == (412, "agent_version_mismatch")
 
 
+async def test_a_deletion_bound_to_another_version_deletes_nothing(client):
+    agent = await an_agent(client)
+    path = f"{AGENTS}/{agent['id']}"
+    await client.patch(path, json={"name": "B"})
+    for tag in ('"1"', 'W/"2"', '"3", "1"'):
+        answer = await client.delete(path, headers={"If-Match": tag})
+        assert (answer.status_code, answer.json()["code"]) == (412, "agent_version_mismatch")
+    assert (await client.delete(path, headers={"If-Match": '"1", "2"'})).status_code == 204
+    assert (await client.delete(path, headers={"If-Match": '"2"'})).status_code == 404
+
+
 async def test_a_deleted_agent_is_not_found_the_second_time(client):
     agent = await an_agent(client)
     assert (await client.delete(f"{AGENTS}/{agent['id']}")).status_code == 204

@@ -24,12 +24,12 @@ class Database:
         return self
 
     async def call(self, function: str, **arguments):
-        if function != "process_beat_v2":
+        if function != "process_beat_v3":
             return {}
         self.patience.append(arguments["silent_s"])
         if len(self.patience) in self._failing:
             raise StoreUnavailable
-        return {"ended": [], "cancelled": []}
+        return {"ended": [], "cancelled": [], "expired": []}
 
 
 async def beating(database: Database) -> list[int]:

@@ -11,7 +11,7 @@ from app.container import open_ports
 from app.core.ids import OrganizationId, new_id
 from app.features.identity.repository import IdentityRepository
 from app.features.knowledge.incoming import IncomingFile
-from app.features.knowledge.indexing import IndexingQueue
+from app.features.knowledge.indexing import IndexingQueue, LeaseLost
 from app.features.knowledge.repository import KnowledgeRepository
 from app.features.knowledge.worker import MAX_ATTEMPTS, IndexingWorker
 from app.ports import Ports
@@ -29,11 +29,12 @@ class ScriptedSandbox:
     def __init__(self, read: Callable[[bytes], Awaitable[None]]) -> None:
         self._read = read
         self.contents: list[bytes] = []
+        self.result: tuple[TextChunk, ...] = (CHUNK,)
 
     async def chunks(self, parser: Parser, content: bytes, cut: Cut) -> tuple[TextChunk, ...]:
         self.contents.append(content)
         await self._read(content)
-        return (CHUNK,)
+        return self.result
 
 
 class Shelf:
@@ -110,6 +111,29 @@ async def test_a_file_that_nobody_read_is_taken_up_again_when_its_lease_has_run_
         assert len(stock.ports.sandbox.contents) == 2
 
 
+@pytest.mark.parametrize("staged", [0, 2, 3], ids=["nothing", "a part", "all but the end"])
+async def test_what_a_dead_worker_had_staged_is_neither_seen_nor_there_twice(settings, staged):
+    async def read(_: bytes) -> None:
+        pass
+
+    three = [replace(CHUNK, ordinal=number, content=f"Olá {number}") for number in range(3)]
+    async with shelf(settings, read) as stock:
+        document = await stock.document("a", b"texto")
+        stock.ports.sandbox.result = tuple(three)
+        dead = IndexingQueue(stock.ports.database, lease_s=1)
+        (claimed,) = await dead.claim(new_id(), limit=1, per_organization=1)
+        await dead.stage(claimed, three[:staged], progress=50)
+        organization = stock.ports.database.scoped(claimed.organization_id)
+        where = {"table": "chunks", "where": {"document_id": claimed.id}}
+        assert await organization.call("rows_find_v1", **where) == []
+        async with working(stock.ports):
+            assert (await settled(document)).chunk_count == 3
+        rows = await organization.call("rows_find_v1", **where)
+        assert sorted(row["ordinal"] for row in rows) == [0, 1, 2]
+        with pytest.raises(LeaseLost):
+            await dead.publish(claimed, chunk_count=3)
+
+
 async def test_a_file_that_takes_its_service_with_it_is_given_up(settings):
     async def read(_: bytes) -> None:
         raise AssertionError("it must not be read again")
@@ -165,3 +189,22 @@ async def test_a_format_that_is_read_no_more_fails_plainly(settings):
         async with working(stock.ports):
             failed = await settled(document)
         assert failed.error.code == "format_forgotten"
+
+
+@pytest.mark.once
+async def test_pieces_of_a_file_that_never_arrived_are_swept_after_an_hour(settings, connection):
+    async with open_ports(settings) as ports:
+        organization = await IdentityRepository(ports.database).ensure_organization("a", "a")
+        scope = ports.database.scoped(OrganizationId(organization))
+        for upload_id in (old := new_id(), young := new_id()):
+            await scope.call(
+                "file_piece_put_v1", upload_id=upload_id, piece=0, content_base64="AAAA"
+            )
+        await connection.execute(
+            "update agentes.file_pieces set created_at = now() - interval '2 hours'"
+            " where upload_id = $1",
+            old,
+        )
+        await IndexingQueue(ports.database, lease_s=1).sweep()
+        rows = await connection.fetch("select upload_id from agentes.file_pieces")
+        assert [str(row["upload_id"]) for row in rows] == [young]

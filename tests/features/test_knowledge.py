@@ -1,9 +1,11 @@
 """Knowledge over HTTP."""
 
 import hashlib
+import json
 
 import pytest
 
+from app.core.ids import new_id
 from tests.support.stories import POLICY, a_base, a_document, indexed
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +46,49 @@ async def test_plurals_accents_and_case_make_no_difference(client, query):
     found = (await search(client, base, query)).json()
     assert found["data"][0]["score"] > 0.3
     assert found["mode_used"] == "lexical"
+
+
+@pytest.mark.parametrize("query", ["devolusão", "nordset", "entergas", "hoorário"])
+async def test_a_typing_error_is_forgiven(client, query):
+    base = await a_base(client)
+    await a_document(client, base)
+    assert (await search(client, base, query)).json()["data"][0]["score"] > 0.2
+
+
+async def test_a_word_of_the_same_family_is_found_behind_the_word_itself(client):
+    base = await a_base(client)
+    for text in ("O cancelamento é gratuito.", "Para cancelar, escreva à loja.", "Outra coisa."):
+        await a_document(client, base, text)
+    found = (await search(client, base, "cancelável")).json()["data"]
+    assert len(found) == 2
+
+
+async def test_a_rare_word_of_the_family_does_not_outweigh_the_word_that_was_asked_for(client):
+    base = await a_base(client)
+    for number in range(12):
+        await a_document(client, base, f"Tabela número {number} com colunas e linhas.")
+    await a_document(client, base, "O tabelião assina no tabelionato.")
+    found = (await search(client, base, "tabela")).json()["data"]
+    assert found[0]["content"].startswith("Tabela")
+
+
+async def test_a_deleted_base_leaves_nothing_in_the_index(client, connection):
+    base = await a_base(client)
+    await a_document(client, base)
+    assert (await client.delete(f"{KNOWLEDGE}/bases/{base}")).status_code == 204
+    for table in ("postings", "terms", "base_totals", "chunks"):
+        assert await connection.fetchval(f"select count(*) from agentes.{table}") == 0
+
+
+async def test_several_bases_are_searched_as_one(client):
+    bases = [await a_base(client), await a_base(client), await a_base(client)]
+    await a_document(client, bases[0], "A loja de Recife abre cedo.")
+    await a_document(client, bases[1], "A loja de Natal abre tarde.")
+    await a_document(client, bases[2], "A loja de Manaus não abre.")
+    body = {"query": "loja abre", "knowledge_base_ids": bases[:2]}
+    found = (await client.post(f"{KNOWLEDGE}/search", json=body)).json()
+    assert {hit["knowledge_base_id"] for hit in found["data"]} == set(bases[:2])
+    assert found["total_results"] == 2
 
 
 @pytest.mark.parametrize("query", ["?!", "de da do", "😀", ":*&|!()'\\", "x" * 2000, "a' or 1=1"])
@@ -113,6 +158,16 @@ async def test_statistics_stay_equal_to_the_chunks(client, connection):
            ) d"""
     )
     assert differing == 0
+    unlike = await connection.fetchval(
+        """select count(*) from (
+             (select term, (block << 11) + (e >> 8) from agentes.postings, unnest(entries) e
+              except select t, number from agentes.chunks, unnest(tsvector_to_array(terms)) t)
+             union all
+             (select t, number from agentes.chunks, unnest(tsvector_to_array(terms)) t
+              except select term, (block << 11) + (e >> 8) from agentes.postings, unnest(entries) e)
+           ) d"""
+    )
+    assert unlike == 0
     assert await connection.fetchval(
         "select chunk_count = (select count(*) from agentes.chunks) from agentes.base_totals"
     )
@@ -132,3 +187,14 @@ async def test_latin_1_and_utf_16_are_read(client):
         document = await indexed(client, answer.json()["data"][0]["id"])
         assert document["status"] == "ready", document
     assert (await search(client, base, "promocao")).json()["total_results"] == 2
+
+
+async def test_another_organizations_base_holds_nothing_whoever_names_it(client, connection):
+    base = await a_base(client)
+    await a_document(client, base)
+    found = await connection.fetchval(
+        "select knowledge_search_v2($1, $2::jsonb, 'prazo de entrega', 10)",
+        new_id(),
+        json.dumps([base]),
+    )
+    assert json.loads(found)["data"] == []

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +10,8 @@ from pathlib import Path
 import asyncpg
 
 from app.adapters.store.bundled import Cluster
+from tests.support.lacking import program
 from tests.support.service import free_port
-from tests.support.supabase_lite import not_installed
 
 USERS = ("postgres", "agentes_app")
 # Nothing is ignored or reset, so whatever a client leaves in a session, the next one would meet.
@@ -34,9 +33,7 @@ max_client_conn = 200
 @asynccontextmanager
 async def running_pgbouncer(cluster: Cluster, *, pool_size: int = 5) -> AsyncIterator[int]:
     """Yields the port; every database of the cluster has `pool_size` sessions for all clients."""
-    program = shutil.which("pgbouncer", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        not_installed("pgbouncer (on Debian and Ubuntu: apt-get install pgbouncer)")
+    pgbouncer = program("pgbouncer")
     listen_port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -53,7 +50,7 @@ async def running_pgbouncer(cluster: Cluster, *, pool_size: int = 5) -> AsyncIte
         )
         # It refuses to be root, and only the socket's owner may enter the socket's folder.
         owner = {"user": cluster.socket_dir.stat().st_uid} if os.geteuid() == 0 else {}
-        process = await asyncio.create_subprocess_exec(program, "--quiet", str(file), **owner)
+        process = await asyncio.create_subprocess_exec(pgbouncer, "--quiet", str(file), **owner)
         try:
             await _answering(process, listen_port)
             yield listen_port

@@ -1,32 +1,20 @@
 """A real redis-server on a port of its own, with the faults that a process can have."""
 
 import asyncio
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.core.settings import child_environment
+from tests.support.lacking import program
 from tests.support.service import free_port
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REFUSING = ("OOM", "READONLY", "NOAUTH")
-
-
-def redis_binary() -> str:
-    """The server's program; tests are passed over where it is missing, but never in CI."""
-    found = shutil.which("redis-server")
-    if found is None and child_environment().get("CI"):
-        pytest.fail("redis-server is missing: apt-get install redis-server", pytrace=False)
-    if found is None:
-        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    return found
 
 
 class RedisServer:
@@ -98,7 +86,7 @@ class RedisServer:
 async def running_redis(*options: str) -> AsyncIterator[RedisServer]:
     """A fresh server, killed at the end in whatever state it is."""
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(redis_binary(), free_port(), Path(folder), *options)
+        server = RedisServer(program("redis-server"), free_port(), Path(folder), *options)
         await server.start()
         try:
             yield server

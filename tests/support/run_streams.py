@@ -22,6 +22,7 @@ from tests.support.completions_server import (
     delta,
     finish,
 )
+from tests.support.loopback_only import PLAIN_HTTP
 from tests.support.stories import an_agent, asking
 
 WORDS = ["Olá", ", João", " 😀", " o prazo", " é de", " 8 dias", " úteis", "."]
@@ -153,6 +154,8 @@ async def over(settings: Settings, *scripts: Any) -> AsyncIterator[Stage]:
         async with serving(wired) as url:
             key = (settings.data_dir / "api_key").read_text().strip()
             headers = {"Authorization": f"Bearer {key}"}
-            async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
+            async with httpx2.AsyncClient(
+                verify=PLAIN_HTTP, base_url=url, headers=headers, timeout=30
+            ) as client:
                 agent = await an_agent(client, model_id=MODEL)
                 yield Stage(client, agent["id"], server)

@@ -2,17 +2,19 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
 from app.core.settings import child_environment
+from tests.support.loopback_only import PLAIN_HTTP
 
 ROOT = Path(__file__).parents[2]
 # Where services keep their data; empty for the embedded database.
@@ -20,9 +22,15 @@ STORE_VARIABLES: dict[str, str] = {}
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens at, and that the kernel gives to no outgoing connection.
+
+    Tests run side by side: one from the kernel's own range would be taken meanwhile.
+    """
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -36,7 +44,7 @@ class Service:
 
     def client(self) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx2.AsyncClient(verify=PLAIN_HTTP, base_url=self.url, headers=headers, timeout=30)
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         if self.process.returncode is None:
@@ -96,7 +104,7 @@ async def running_service(
 
 
 async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-    async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+    async with asyncio.timeout(30), httpx2.AsyncClient(verify=PLAIN_HTTP) as client:
         while process.returncode is None:
             try:
                 if (await client.get(url)).status_code == 200:

@@ -38,7 +38,7 @@ async def a_document(client: httpx2.AsyncClient, base: str, text: str = POLICY) 
 
 
 async def indexed(client: httpx2.AsyncClient, document_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while True:
             answer = await client.get(f"/api/v2/knowledge/documents/{document_id}")
             if answer.json()["status"] in ("ready", "failed"):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import asyncpg
 import jwt
-import pytest
 
 from app.adapters.store.bundled import Cluster
 from app.core.settings import child_environment
+from tests.support.lacking import lacking
 
 SCRIPT = Path(__file__).parent / "lite" / "serve.mjs"
 # `make test` installs them there.
@@ -81,19 +81,11 @@ class Lite:
         return json.loads(self.process.stdout.readline())
 
 
-def not_installed(what: str) -> None:
-    """A build server has to have everything; elsewhere a test says what it lacks."""
-    message = f"{what} is not installed"
-    if child_environment().get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @contextmanager
 def running_lite(cluster: Cluster) -> Iterator[Lite]:
     """One process for all databases of the cluster."""
     if not (PACKAGES / "node_modules" / "@supabase" / "lite").is_dir():
-        not_installed("@supabase/lite (`make test` installs it)")
+        lacking("@supabase/lite is not installed (`make test` does it)")
     settings = {
         "host": str(cluster.socket_dir),
         "port": cluster.port,

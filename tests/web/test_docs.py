@@ -7,6 +7,7 @@ import pytest
 
 from app.application import create_app
 from app.core.settings import Settings
+from app.domain_events import EVENTS
 
 pytestmark = pytest.mark.anyio
 DOCUMENT = create_app(Settings(log_level="error")).openapi()
@@ -100,6 +101,11 @@ def test_examples_of_problems_are_problems(operation):
             assert str(example["value"]["status"]) == status
 
 
+def test_no_two_schemas_share_a_name():
+    # FastAPI would tell them apart by their modules, which generated clients then show.
+    assert [name for name in DOCUMENT["components"]["schemas"] if "__" in name] == []
+
+
 def test_files_are_chosen_and_optional_parameters_are_no_unions():
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Body_upload"]["properties"]["file"]["items"]["format"] == "binary"
@@ -111,3 +117,13 @@ def test_files_are_chosen_and_optional_parameters_are_no_unions():
     assert parameters["limit"] == parameters["limit"] | {"minimum": 1, "maximum": 100}
     assert schemas["AgentUpdate"]["properties"]["top_p"]["type"] == ["number", "null"]
     assert "default" not in schemas["AgentUpdate"]["properties"]["name"]
+
+
+def test_what_webhooks_receive_is_documented_with_bodies_that_fit():
+    told = {kind.name for kind in EVENTS.values() if kind.is_for_webhooks}
+    assert DOCUMENT["webhooks"].keys() == told
+    for name, received in DOCUMENT["webhooks"].items():
+        content = received["post"]["requestBody"]["content"]["application/json"]
+        assert content["example"].keys() == {"type", "timestamp", "data"}
+        assert content["example"]["type"] == name
+        jsonschema_rs.Draft202012Validator(resolved(content["schema"])).validate(content["example"])

@@ -10,6 +10,8 @@ from tests.conftest import serving
 from tests.support.stories import an_agent
 from tests.web.test_hygiene import AGENTS, is_problem
 
+ABSENT = "01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"
+
 pytestmark = pytest.mark.anyio
 PAGE = {"Origin": "https://app.example"}
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"}
@@ -33,7 +35,7 @@ async def test_head_of_what_does_not_exist_is_404_without_a_body(client):
     ("path", "allowed"),
     [
         (AGENTS, "GET, HEAD, POST, OPTIONS"),
-        (f"{AGENTS}/{new_id()}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+        (f"{AGENTS}/{ABSENT}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
         ("/api/v2/knowledge/search", "POST, OPTIONS"),
         ("/health/live", "GET, HEAD, OPTIONS"),
         ("/docs", "GET, HEAD, OPTIONS"),
@@ -112,7 +114,7 @@ async def test_a_listed_origin_may_call_and_reads_failures_too(for_pages):
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
     assert "credentials" not in str(answer.headers)
     too_long = await for_pages.get("/?" + "x" * 9000, headers=PAGE)
-    is_problem(too_long, 400)
+    is_problem(too_long, 414)
     assert too_long.headers["access-control-allow-origin"] == "https://app.example"
     assert "X-Request-ID" in too_long.headers["access-control-expose-headers"]
 
@@ -126,6 +128,54 @@ async def test_another_origin_is_allowed_nothing(for_pages, origin):
     assert "access-control-allow-origin" not in answer.headers
     answer = await for_pages.get("/", headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
+
+
+ID = "01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/api/v2/widget/sessions", "POST"),
+        (f"{AGENTS}/{ID}/chat", "POST"),
+        (f"{AGENTS}/{ID}/chat/stream", "POST"),
+        (f"{AGENTS}/{ID}/chat/runs/{ID}/stream", "GET"),
+        ("/api/v2/conversations", "GET"),
+        (f"/api/v2/conversations/{ID}/messages", "GET"),
+        (f"/api/v2/conversations/{ID}/messages/{ID}/feedback", "POST"),
+        (f"/api/v2/forms/{ID}/submissions", "POST"),
+    ],
+)
+async def test_a_widget_may_call_its_routes_from_the_page_it_is_on(client, path, method):
+    asked = {
+        "Origin": "https://www.aurora.example",
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "authorization,content-type,last-event-id",
+    }
+    answer = await client.options(path, headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-credentials" not in answer.headers
+    refused = await client.request(method, path, headers={"Origin": asked["Origin"]})
+    assert refused.status_code >= 400 or method == "GET"
+    assert refused.headers["access-control-allow-origin"] == "*"
+    for name in ("RateLimit", "Retry-After", "Idempotency-Replayed", "Content-Disposition"):
+        assert name in refused.headers["access-control-expose-headers"]
+
+
+async def test_no_other_route_is_open_to_pages_that_nobody_listed(client, for_pages):
+    for path in (AGENTS, "/api/v2/leads", "/api/v2/settings", f"{AGENTS}/{ID}"):
+        for service in (client, for_pages):
+            answer = await service.options(
+                path, headers=PREFLIGHT | {"Origin": "https://b.example"}
+            )
+            assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_no_answer_of_the_api_is_kept_by_browsers_or_proxies(client):
+    for path in (AGENTS, "/api/v2/conversations", "/api/v2/leads", "/api/v2/nowhere"):
+        assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
 async def test_answers_carry_security_headers(client):

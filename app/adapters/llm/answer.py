@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.adapters.llm.call_pieces import CallPieces
-from app.adapters.llm.event_lines import DataLines, LineTooLong
+from app.adapters.llm.event_lines import DataLines
 from app.adapters.llm.surrogates import HalfCharacters, whole
 from app.ports.llm import (
     ChatEvent,
@@ -79,7 +79,10 @@ class AnswerReader:
         Raises:
             ProviderFailed: the stream holds a fault, or tells of one, before the answer is whole.
         """
-        return self._events(self._lines.feed(chunk))
+        failure = self._failure_in(self._lines.feed(chunk))
+        yield from self._news()
+        if failure is not None and not self.is_whole:
+            raise failure
 
     def end(self) -> Iterator[ChatEvent]:
         """What remains when the stream has ended.
@@ -89,7 +92,10 @@ class AnswerReader:
             EmptyAnswer, ProviderDeclined: it holds nothing to show.
         """
         if not self.is_done:
-            yield from self._events(self._lines.end())
+            failure = self._failure_in(self._lines.end())
+            yield from self._news()
+            if failure is not None and not self.is_whole:
+                raise failure
         if not self.is_whole:
             raise ProviderDisconnected("The stream ended before the answer did.")
         reason, calls = self._outcome()
@@ -98,25 +104,24 @@ class AnswerReader:
         yield from calls
         yield Finished(reason)
 
-    def _events(self, payloads: Iterator[bytes]) -> Iterator[ChatEvent]:
-        failure: ProviderFailed | None = None
+    def _failure_in(self, payloads: list[bytes]) -> ProviderFailed | None:
+        """Take the payloads in, up to one that cannot be."""
+        answer = self._answer
         try:
             for payload in payloads:
                 if payload == DONE:
-                    self._answer.has_end_mark = True
+                    answer.has_end_mark = True
                 else:
                     self._take(self._value(payload))
-                if self._answer.has_end_mark:
-                    break
+                if answer.has_end_mark:
+                    return None
         except ProviderFailed as error:
-            failure = error
-        except LineTooLong:
-            failure = ProviderMalformed("The provider sent a line without end.")
+            return error
         except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
-            failure = ProviderMalformed(_NO_PART)
-        yield from self._news()
-        if failure is not None and not self.is_whole:
-            raise failure
+            return ProviderMalformed(_NO_PART)
+        if self._lines.is_too_long:
+            return ProviderMalformed("The provider sent a line without end.")
+        return None
 
     def _news(self) -> Iterator[ChatEvent]:
         answer = self._answer

@@ -12,7 +12,7 @@ from app.adapters.llm.answer import Answer, Take
 from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
 from app.adapters.llm.message_events import MessageEvents
-from app.adapters.llm.posting import posted
+from app.adapters.llm.posting import Poster
 from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
     ChatRequest,
@@ -56,10 +56,10 @@ class Messages:
         """The SDK's client. Its spans would cost as much as our parsing."""
         return sdk.AsyncAnthropic(open_telemetry=False, **options)
 
-    def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
+    def call(self, poster: Poster, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
         sampling = _sampling(request)
         headers = SAMPLING_VERSION if sampling else {}
-        return posted(client, "/v1/messages", self.parameters(request) | sampling, headers)
+        return poster.posted("/v1/messages", self.parameters(request) | sampling, **headers)
 
     def begin(self, answer: Answer) -> Take:
         return MessageEvents(answer, _FAULTS).read
@@ -75,6 +75,7 @@ class Messages:
             "stream": True,
             **({"system": system} if system else {}),
             **({"tools": tools} if tools else {}),
+            **({} if request.may_call or not tools else {"tool_choice": {"type": "none"}}),
         }
 
 
@@ -155,6 +156,5 @@ PROVIDER = adapter(
         dialect=Messages(),
         base_url="https://api.anthropic.com",
         own_names=re.compile(r"claude-[a-z0-9.\-]+"),
-        windows={"claude-": 200_000, "claude-2.0": 100_000, "claude-instant": 100_000},
     )
 )

@@ -1,8 +1,9 @@
 """One attempt at an answer: the request, the patience with it, and its bytes as events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ from app.ports.llm import ChatEvent, Conduct, ProviderMalformed, ProviderStalled
 
 # For the end of the response after the end of the answer: only then can its connection serve again.
 DRAIN_S = 0.25
+Read = Callable[[], Awaitable[bytes]]
 
 
 async def attempt(
@@ -37,42 +39,47 @@ async def attempt(
         stack.callback(silence.end)
         with translated_failures(faults):
             response = await silence.limited(stack.enter_async_context(call))
-            chunks = await stack.enter_async_context(aclosing(_chunks(response)))
-            while (chunk := await _next(chunks, reader, silence)) is not None:
+            read = await stack.enter_async_context(_reading(response))
+            while chunk := await _next(read, reader, silence):
                 for event in reader.read(chunk):
                     yield event
                 if reader.has_progressed():
                     silence.begin(conduct.tail_s if reader.is_whole else conduct.idle_s)
                 if reader.is_done:
-                    await _drain(chunks)
+                    await _drain(response, read)
                     break
             for event in reader.end():
                 yield event
 
 
-def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
+@asynccontextmanager
+async def _reading(response: httpx2.Response) -> AsyncGenerator[Read]:
+    """Reads what comes next of the body; nothing where it ends."""
     if "text/event-stream" not in response.headers.get("content-type", ""):
         raise ProviderMalformed("The provider answered with something other than a stream.")
     # We ask for no encoding, so the layers that undo one can mostly be spared.
-    is_encoded = "content-encoding" in response.headers
-    return response.aiter_bytes() if is_encoded else response.aiter_raw()
+    if "content-encoding" not in response.headers:
+        yield response.extensions["body"].read
+        return
+    async with aclosing(response.aiter_bytes()) as chunks:
+        yield partial(anext, chunks, b"")
 
 
-async def _next(
-    chunks: AsyncIterator[bytes], reader: AnswerReader, silence: Silence
-) -> bytes | None:
+async def _next(read: Read, reader: AnswerReader, silence: Silence) -> bytes:
     try:
-        return await silence.limited(anext(chunks, None))
+        return await silence.limited(read())
     except (ProviderStalled, httpx2.HTTPError, OSError):
         # Some servers fall silent or cut the connection instead of ending it; nothing is lost.
         if reader.is_whole:
-            return None
+            return b""
         raise
 
 
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
+async def _drain(response: httpx2.Response, read: Read) -> None:
+    if response.extensions["body"].is_whole:
+        return
     try:
         async with asyncio.timeout(DRAIN_S):
-            await anext(chunks, None)
+            await read()
     except (TimeoutError, httpx2.HTTPError, OSError):
         return

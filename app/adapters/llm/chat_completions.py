@@ -8,7 +8,7 @@ import orjson
 
 from app.adapters.llm.answer import Answer, Take, usage_of
 from app.adapters.llm.failures import Faults
-from app.adapters.llm.posting import posted
+from app.adapters.llm.posting import Poster
 from app.ports.llm import (
     ChatRequest,
     DialectName,
@@ -46,8 +46,8 @@ class ChatCompletions:
         client.organization = client.project = None
         return client
 
-    def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
-        return posted(client, "/chat/completions", self.parameters(request), {})
+    def call(self, poster: Poster, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
+        return poster.posted("/chat/completions", self.parameters(request))
 
     def begin(self, answer: Answer) -> Take:
         return partial(self.read, answer)
@@ -61,6 +61,7 @@ class ChatCompletions:
             "stream": True,
             "stream_options": {"include_usage": True},
             **({"tools": tools} if tools else {}),
+            **({} if request.may_call or not tools else {"tool_choice": "none"}),
             **{name: value for name, value in self.sampling(request).items() if value is not None},
         }
 

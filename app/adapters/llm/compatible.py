@@ -13,7 +13,6 @@ def _row(
     *,
     default_path: str = "",
     faults: Faults | None = None,
-    windows: dict[str, int] | None = None,
     unknown_window: int = 32_000,
 ) -> ProviderAdapter:
     """A vendor; one without an address of its own is set up by `<NAME>_BASE_URL`."""
@@ -24,7 +23,6 @@ def _row(
             base_url=base_url,
             needs_key=base_url is not None,
             default_path=default_path,
-            windows=windows or {},
             unknown_window=unknown_window,
         )
     )
@@ -35,7 +33,6 @@ ROWS = (
         "groq",
         "https://api.groq.com/openai/v1",
         faults=Faults(provider="groq", signs={"capacity_exceeded": ProviderOverloaded}),
-        windows={"llama-3": 128_000, "openai/gpt-oss": 128_000},
     ),
     # Ollama cuts what is longer than the window it was started with, which is often small.
     _row("ollama", default_path="/v1", unknown_window=8_192),

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from app.adapters.llm.posting import Poster, Scribe
 from app.adapters.llm.remote import RemoteProvider
+from app.adapters.llm.transport.pool import Transport
 from app.adapters.llm.vendor import Vendor
 from app.core.settings import Settings, SettingsInvalid
 from app.ports.llm import Conduct, ProviderAdapter
 
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS = 4000
 KEPT_CONNECTIONS = 100
 
 
@@ -29,52 +31,75 @@ def adapter(vendor: Vendor) -> ProviderAdapter:
 async def open_vendor(
     vendor: Vendor, settings: Settings, conduct: Conduct
 ) -> AsyncGenerator[RemoteProvider]:
-    """The provider as the environment sets it up; otherwise nothing is imported or opened.
+    """The provider as the environment sets it up; else nothing is imported until there is a key.
 
     Raises:
         SettingsInvalid: its address is none.
     """
-    if settings.provider_variable(vendor.required_variable) is None:
-        yield RemoteProvider(vendor, None, conduct)
-        return
-    address = _address(vendor, settings)
-    # The import takes from half a second to two: in a thread, while the service starts.
-    client = asyncio.get_running_loop().run_in_executor(
-        None, _client, vendor, address, settings, conduct
-    )
+    clients = Clients(vendor, settings, conduct)
+    is_set_up = settings.provider_variable(vendor.required_variable) is not None
+    if is_set_up:
+        clients.begin()
     try:
-        yield RemoteProvider(vendor, client, conduct)
+        key = settings.provider_variable(vendor.wire.key_variable)
+        yield RemoteProvider(vendor, clients.by_key, conduct, key=key, is_set_up=is_set_up)
     finally:
-        await asyncio.wait([client])
-        if client.exception() is None:
-            await client.result().close()
+        await clients.close()
 
 
-def _client(vendor: Vendor, address: str, settings: Settings, conduct: Conduct) -> Any:
-    """The SDK's client over a connection pool of its own; closing it closes both."""
-    sdk = importlib.import_module(vendor.dialect.sdk)
-    # Silence is measured in `attempt`; the SDK's own retries would multiply it.
-    timeout = httpx2.Timeout(None, connect=conduct.connect_s)
-    limits = httpx2.Limits(
-        max_connections=MAX_CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS
-    )
-    http = httpx2.AsyncClient(
-        verify=_trust(),
-        limits=limits,
-        timeout=timeout,
-        trust_env=False,
-        follow_redirects=False,
+class Clients:
+    """The SDK's clients of one vendor, by key, over one connection pool."""
+
+    def __init__(self, vendor: Vendor, settings: Settings, conduct: Conduct) -> None:
+        self._vendor, self._settings = vendor, settings
+        # Silence is measured in `attempt`; the SDK's own retries would multiply it.
+        self._timeout = httpx2.Timeout(None, connect=conduct.connect_s)
+        self._address = ""
+        self._opened: asyncio.Future[tuple[Any, Transport]] | None = None
+
+    def begin(self) -> asyncio.Future[tuple[Any, Transport]]:
+        """The SDK and the pool; the import takes from half a second to two, so in a thread.
+
+        Raises:
+            SettingsInvalid: the vendor's address is none.
+        """
+        if self._opened is None:
+            loop = asyncio.get_running_loop()
+            self._address = _address(self._vendor, self._settings)
+            self._opened = loop.run_in_executor(None, self._open)
+        return self._opened
+
+    async def by_key(self, key: str | None) -> Poster:
+        """What posts requests that show this key."""
+        sdk, wire = await asyncio.shield(self.begin())
+        return Poster(self._client(sdk, key), wire)
+
+    async def close(self) -> None:
+        """Close the connections of all of them."""
+        if self._opened is None:
+            return
+        await asyncio.wait([self._opened])
+        if self._opened.exception() is None:
+            await self._opened.result()[1].aclose()
+
+    def _open(self) -> tuple[Any, Transport]:
+        sdk = importlib.import_module(self._vendor.dialect.sdk)
+        wire = Transport(_trust(), max_connections=MAX_CONNECTIONS, kept=KEPT_CONNECTIONS)
+        # The first client imports the rest of the SDK, which would hold up the loop.
+        self._client(sdk, "none")
+        return sdk, wire
+
+    def _client(self, sdk: Any, key: str | None) -> Any:
         # Compressed, a stream comes later and in larger pieces.
-        headers={"accept-encoding": "identity"},
-    )
-    return vendor.dialect.client(
-        sdk,
-        api_key=settings.provider_variable(vendor.wire.key_variable),
-        base_url=address,
-        http_client=http,
-        max_retries=0,
-        timeout=timeout,
-    )
+        scribe = Scribe(headers={"accept-encoding": "identity"}, trust_env=False)
+        return self._vendor.dialect.client(
+            sdk,
+            api_key=key,
+            base_url=self._address,
+            http_client=scribe,
+            max_retries=0,
+            timeout=self._timeout,
+        )
 
 
 def _address(vendor: Vendor, settings: Settings) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx2
 import structlog
@@ -128,6 +127,14 @@ def _seconds(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None
 
 
+class Refused(Exception):
+    """The provider has answered with an error status; its words never leave the adapters."""
+
+    def __init__(self, status: int, body: object, headers: Mapping[str, str]) -> None:
+        super().__init__(status)
+        self.status, self.body, self.headers = status, body, headers
+
+
 @contextmanager
 def translated_failures(faults: Faults) -> Generator[None]:
     """Wrapped round the call and round every chunk of its answer."""
@@ -135,33 +142,14 @@ def translated_failures(faults: Faults) -> Generator[None]:
         yield
     except ProviderFailed:
         raise
+    except Refused as refused:
+        # Its body holds the provider's words, which may repeat our key.
+        raise faults.of_status(refused.status, refused.body, refused.headers) from None
     except httpx2.TimeoutException:
         raise ProviderStalled("The provider did not answer in time.") from None
     except httpx2.DecodingError:
         raise ProviderMalformed("The provider sent bytes that cannot be decoded.") from None
+    except httpx2.ConnectError:
+        raise ProviderDisconnected("The provider could not be reached; see its base URL.") from None
     except (httpx2.HTTPError, OSError):
         raise ProviderDisconnected("The connection to the provider was lost.") from None
-    except Exception as error:
-        failure = _from_sdk(error, faults)
-        if failure is None:
-            raise
-        # The SDK's exception holds the provider's words, which may repeat our key.
-        raise failure from None
-
-
-def _from_sdk(error: Exception, faults: Faults) -> ProviderFailed | None:
-    # By name and not by class: importing an SDK only to name its exceptions would cost every start
-    # the half second that its lazy import saves.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if "APITimeoutError" in names:
-        return ProviderStalled("The provider did not answer in time.")
-    if "APIConnectionError" in names:
-        return ProviderDisconnected("The provider could not be reached; see its base URL.")
-    status: Any = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        response: Any = getattr(error, "response", None)
-        headers = response.headers if response is not None else {}
-        return faults.of_status(status, getattr(error, "body", ""), headers)
-    if names & {"OpenAIError", "AnthropicError"}:
-        return ProviderFailed("The call could not be made.")
-    return None

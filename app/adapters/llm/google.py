@@ -65,6 +65,5 @@ PROVIDER = adapter(
         dialect=Gemini(_FAULTS),
         base_url="https://generativelanguage.googleapis.com/v1beta/openai/",
         own_names=re.compile(r"gemini-[a-z0-9.\-]+"),
-        windows={"gemini-": 1_000_000, "gemma-": 32_000},
     )
 )

@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from app.adapters.llm.quotation import choose, fold
+from app.adapters.llm.vendor import UNKNOWN_WINDOW
 from app.core.settings import Settings
 from app.ports.llm import (
+    CATALOGUE,
     ChatEvent,
     ChatRequest,
     Conduct,
@@ -18,7 +20,6 @@ from app.ports.llm import (
 )
 
 NAME = "local"
-CONTEXT_WINDOW = 32_000
 WORDS_A_PIECE = 4
 # Words and tokens of Portuguese in common vocabularies stand at about 10 to 13.
 TOKENS_PER_WORD = 1.3
@@ -56,7 +57,10 @@ class LocalProvider:
         return model == NAME
 
     def context_window(self, model: str) -> int:
-        return CONTEXT_WINDOW
+        return CATALOGUE.window(NAME, model) or UNKNOWN_WINDOW
+
+    def by_key(self, key: str) -> "LocalProvider":
+        return self
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
         answer = await asyncio.to_thread(compose, request)

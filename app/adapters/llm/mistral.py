@@ -56,15 +56,5 @@ PROVIDER = adapter(
         dialect=Mistral(_FAULTS),
         base_url="https://api.mistral.ai/v1",
         own_names=_OWN_NAMES,
-        windows={
-            "mistral-": 128_000,
-            "ministral-": 128_000,
-            "codestral-": 128_000,
-            "devstral-": 128_000,
-            "pixtral-": 128_000,
-            "magistral-": 40_000,
-            "open-mistral-nemo": 128_000,
-            "open-mixtral-8x22b": 64_000,
-        },
     )
 )

@@ -1,15 +1,16 @@
 """A provider over HTTP: when it is asked again and when it is left alone."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 
 from app.adapters.llm.answer import AnswerReader
 from app.adapters.llm.attempt import attempt
 from app.adapters.llm.breaker import Breaker
+from app.adapters.llm.posting import Poster
 from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
+    CATALOGUE,
     ChatEvent,
     ChatRequest,
     Conduct,
@@ -21,22 +22,35 @@ from app.ports.llm import (
     Usage,
 )
 
+Connect = Callable[[str | None], Awaitable[Poster]]
 # Worth asking again. Whoever was silent for all of its time is not asked a second time.
 ASKED_AGAIN = (ProviderRateLimited, ProviderOverloaded, ProviderDisconnected)
 
 
+# Providers by keys of organizations that this process remembers; what fell out is made anew.
+MAX_KEYS = 1000
+
+
 class RemoteProvider:
-    """One vendor with one key."""
+    """One vendor with one key; `connect` makes what posts with a key."""
 
     def __init__(
-        self, vendor: Vendor, client: asyncio.Future[Any] | None, conduct: Conduct
+        self,
+        vendor: Vendor,
+        connect: Connect,
+        conduct: Conduct,
+        *,
+        key: str | None,
+        is_set_up: bool,
     ) -> None:
         self.name = vendor.name
         self.required_variable = vendor.required_variable
-        self.is_configured = client is not None
+        self.is_configured = is_set_up
         self._vendor = vendor
-        self._client = client
+        self._connect, self._key = connect, key
+        self._poster: Poster | None = None
         self._conduct = conduct
+        self._by_key: dict[str, RemoteProvider] = {}
         self._breaker = Breaker(conduct.clock, rest_s=conduct.rest_s)
 
     def recognises(self, model: str) -> bool:
@@ -44,24 +58,35 @@ class RemoteProvider:
         return names is not None and names.fullmatch(model) is not None
 
     def context_window(self, model: str) -> int:
-        windows = self._vendor.windows
-        known = [start for start in windows if model.startswith(start)]
-        return windows[max(known, key=len)] if known else self._vendor.unknown_window
+        return CATALOGUE.window(self.name, model) or self._vendor.unknown_window
+
+    def by_key(self, key: str) -> "RemoteProvider":
+        known = self._by_key.pop(key, None)
+        if known is None:
+            known = RemoteProvider(
+                self._vendor, self._connect, self._conduct, key=key, is_set_up=True
+            )
+        self._by_key[key] = known
+        if len(self._by_key) > MAX_KEYS:
+            del self._by_key[next(iter(self._by_key))]
+        return known
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
-        if self._client is None:
+        if not self.is_configured:
             raise ProviderNotConfigured(f"Set {self.required_variable}.")
-        client = await asyncio.shield(self._client)
+        if self._poster is None:
+            self._poster = await self._connect(self._key)
+        poster = self._poster
         with self._breaker.call() as call:
             # A loop alone would leave the inner generators, and with them the socket, to the
             # collector.
-            async with aclosing(self._attempts(client, request)) as events:
+            async with aclosing(self._attempts(poster, request)) as events:
                 async for event in events:
                     if not isinstance(event, Usage):
                         call.began()
                     yield event
 
-    async def _attempts(self, client: Any, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
+    async def _attempts(self, poster: Poster, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
         conduct, clock = self._conduct, self._conduct.clock
         remaining_s = conduct.first_token_s
         tried = 0
@@ -69,26 +94,36 @@ class RemoteProvider:
             started_s = clock.monotonic_s()
             has_begun = False
             try:
-                async with aclosing(self._attempt(client, request, remaining_s)) as events:
+                async with aclosing(self._attempt(poster, request, remaining_s)) as events:
                     async for event in events:
                         # Some report what they have read before they write.
-                        has_begun = has_begun or not isinstance(event, Usage)
+                        if not has_begun and not isinstance(event, Usage):
+                            has_begun = True
+                            self._told("began", clock.monotonic_s() - started_s)
                         yield event
                 return
-            except ASKED_AGAIN as failure:
-                remaining_s -= clock.monotonic_s() - started_s
+            except ProviderFailed as failure:
+                after_s = clock.monotonic_s() - started_s
+                if not has_begun:
+                    self._told(failure.code(), after_s)
+                if not isinstance(failure, ASKED_AGAIN):
+                    raise
+                remaining_s -= after_s
                 pause_s = _pause_s(failure, tried, conduct)
                 if has_begun or pause_s is None or remaining_s <= 0:
                     raise
             tried += 1
             await asyncio.sleep(pause_s)
 
+    def _told(self, outcome: str, after_s: float) -> None:
+        self._conduct.answered(self.name, outcome, after_s)
+
     def _attempt(
-        self, client: Any, request: ChatRequest, first_token_s: float
+        self, poster: Poster, request: ChatRequest, first_token_s: float
     ) -> AsyncGenerator[ChatEvent]:
         dialect = self._vendor.dialect
         return attempt(
-            dialect.call(client, request),
+            dialect.call(poster, request),
             AnswerReader(dialect.begin),
             dialect.faults,
             self._conduct,

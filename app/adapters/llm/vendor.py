@@ -1,13 +1,13 @@
 """What there is to know of somebody who serves models over HTTP."""
 
 import re
-from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from app.adapters.llm.answer import Answer, Take
 from app.adapters.llm.failures import Faults
+from app.adapters.llm.posting import Poster
 from app.ports.llm import ChatRequest, DialectName, Wire
 
 UNKNOWN_WINDOW = 32_000
@@ -27,7 +27,7 @@ class Dialect(Protocol):
         """The SDK's client with all that its first call imports; all SDKs take these options."""
         ...
 
-    def call(self, client: Any, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
+    def call(self, poster: Poster, request: ChatRequest) -> AbstractAsyncContextManager[Any]:
         """A request that is sent when it is entered, and its response without a parsed body."""
         ...
 
@@ -48,8 +48,7 @@ class Vendor:
     # Added to an address that has no path, as people know these servers by their port alone.
     default_path: str = ""
     own_names: re.Pattern[str] | None = None
-    # Tokens, by the beginning of the name; the longest beginning holds.
-    windows: Mapping[str, int] = field(default_factory=dict[str, int])
+    # Tokens, for models of which the catalogue does not know.
     unknown_window: int = UNKNOWN_WINDOW
 
     @property

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app.adapters.parser.tables import labelled
+
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -42,13 +44,7 @@ class _Table:
             self.header = cells
             return ""
         self.has_rows = True
-        if len(cells) == len(self.header):
-            cells = [
-                f"{name}: {cell}" if name else cell
-                for name, cell in zip(self.header, cells, strict=True)
-                if cell
-            ]
-        return " — ".join(cell for cell in cells if cell)
+        return labelled(self.header if len(cells) == len(self.header) else (), cells)
 
 
 class MarkdownWriter:

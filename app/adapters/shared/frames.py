@@ -3,10 +3,30 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from app.ports.run_buffers import RESERVED_TERMINAL_ID
+from app.ports.run_buffers import RESERVED_TERMINAL_ID, Tap
 
 # A viewer that has a long history to read gives way to others after so many frames.
 FRAMES_A_TURN = 50
+
+
+class _Waiting:
+    """A viewer that has read all there is, and what its tap has taken meanwhile."""
+
+    def __init__(self, woken: "asyncio.Future[None]", after: int, tap: Tap | None) -> None:
+        self.woken = woken
+        self.taken = 0
+        self._after, self._tap = after, tap
+
+    def takes(self, event_id: int, frame: bytes) -> bool:
+        """Whether it has seen the frame and goes on waiting."""
+        if self._tap is None or not (event_id <= self._after or self._tap(frame)):
+            return False
+        self.taken += 1
+        return True
+
+    def wake(self) -> None:
+        if not self.woken.done():
+            self.woken.set_result(None)
 
 
 class FrameList:
@@ -14,25 +34,35 @@ class FrameList:
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
-        self._news: asyncio.Event | None = None
+        self._waiting: list[_Waiting] = []
         self.last_event_id = 0
         self.is_closed = False
+        self.is_left = False
         self.listeners = 0
 
     def append(self, event_id: int, frame: bytes) -> None:
-        if self.is_closed:
-            raise RuntimeError("the run has ended")
+        if self.is_closed or self.is_left:
+            raise RuntimeError("the run has ended or was left")
         if event_id != self.last_event_id + 1 and event_id != RESERVED_TERMINAL_ID:
             raise ValueError(f"{event_id} does not follow {self.last_event_id}")
         if self.last_event_id == RESERVED_TERMINAL_ID:
             raise ValueError("nothing follows the reserved id")
         self._frames.append(frame)
         self.last_event_id = event_id
-        self._wake()
+        for viewer in self._waiting.copy():
+            if not viewer.takes(event_id, frame):
+                self._wake(viewer)
 
     def close(self) -> None:
         self.is_closed = True
-        self._wake()
+        for viewer in self._waiting.copy():
+            self._wake(viewer)
+
+    def leave(self) -> None:
+        """Let viewers go, although more may come elsewhere."""
+        self.is_left = True
+        for viewer in self._waiting.copy():
+            self._wake(viewer)
 
     def frames(self) -> list[bytes]:
         return self._frames.copy()
@@ -45,10 +75,11 @@ class FrameList:
         return [(event_id, frame) for event_id, frame in named if event_id > after]
 
     async def follow(
-        self, *, after: int, silence_s: float | None = None
+        self, *, after: int, silence_s: float | None = None, tap: Tap | None = None
     ) -> AsyncGenerator[bytes | None]:
-        """Frames as they come, until the list is closed; None after each `silence_s` without."""
+        """Frames as they come, until the list is closed or left; None after `silence_s` without."""
         self.listeners += 1
+        loop = asyncio.get_running_loop()
         try:
             place = self._place(after)
             while True:
@@ -58,10 +89,12 @@ class FrameList:
                     place += 1
                     if place % FRAMES_A_TURN == 0:
                         await asyncio.sleep(0)
-                if self.is_closed:
+                if self.is_closed or self.is_left:
                     return
-                if not await self._changed(silence_s):
+                viewer = _Waiting(loop.create_future(), after, tap)
+                if not await self._woken(viewer, silence_s):
                     yield None
+                place += viewer.taken
         finally:
             self.listeners -= 1
 
@@ -72,22 +105,21 @@ class FrameList:
         """Where to begin to look for ids above `after`, which may be an id that never was."""
         return max(0, min(after, len(self._frames) - 1))
 
-    def _wake(self) -> None:
-        # Events exist only while somebody waits, so that appending costs nothing otherwise.
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _wake(self, viewer: _Waiting) -> None:
+        self._waiting.remove(viewer)
+        viewer.wake()
 
-    async def _changed(self, timeout_s: float | None) -> bool:
-        if self._news is None:
-            self._news = asyncio.Event()
-        news = self._news
-        if timeout_s is None:
-            await news.wait()
-            return True
+    async def _woken(self, viewer: _Waiting, timeout_s: float | None) -> bool:
+        self._waiting.append(viewer)
         try:
-            async with asyncio.timeout(timeout_s):
-                await news.wait()
+            if timeout_s is None:
+                await viewer.woken
+            else:
+                async with asyncio.timeout(timeout_s):
+                    await viewer.woken
         except TimeoutError:
             return False
+        finally:
+            if viewer in self._waiting:
+                self._waiting.remove(viewer)
         return True

@@ -1,22 +1,22 @@
 """Run buffers of this process: all there is when it is alone, the owner's side when it is not."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from functools import partial
 from typing import cast
 
 from app.adapters.shared.frames import FrameList
 from app.core.clock import Clock
 from app.core.ids import RunId
-from app.ports.run_buffers import KEEP_AFTER_END_S
+from app.ports.run_buffers import KEEP_AFTER_END_S, Tap
 
 
 class MemoryRunBuffer:
     """The frames of a run of this process."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, *, grown: Callable[[], None] | None, over: Callable[[], None]) -> None:
         self._list = FrameList()
-        self._changed = changed
+        self._grown, self._over = grown, over
         self.is_fenced = False
 
     @property
@@ -33,12 +33,22 @@ class MemoryRunBuffer:
 
     def append(self, event_id: int, frame: bytes) -> None:
         self._list.append(event_id, frame)
-        self._changed()
+        if self._grown is not None:
+            self._grown()
 
     def close(self) -> None:
         if not self._list.is_closed:
             self._list.close()
-            self._changed()
+            self._over()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether this process appends no more to a run that has not ended."""
+        return self._list.is_left
+
+    def leave(self) -> None:
+        self._list.leave()
+        self._over()
 
     def frames(self) -> list[bytes]:
         return self._list.frames()
@@ -47,20 +57,16 @@ class MemoryRunBuffer:
         """Up to `limit` frames with an id above `after`, with their ids."""
         return self._list.since(after, limit=limit)
 
-    def follow(self, *, after: int = 0) -> AsyncGenerator[bytes]:
+    def follow(self, *, after: int = 0, tap: Tap | None = None) -> AsyncGenerator[bytes]:
         # None comes only where a silence is asked for.
-        return cast("AsyncGenerator[bytes]", self._list.follow(after=after))
-
-
-def _nobody(run_id: RunId, buffer: MemoryRunBuffer) -> None:
-    """Nobody else wants to know of changes."""
+        return cast("AsyncGenerator[bytes]", self._list.follow(after=after, tap=tap))
 
 
 class MemoryRunBuffers:
     """Buffers by run; there is no elsewhere."""
 
     def __init__(
-        self, clock: Clock, *, changed: Callable[[RunId, MemoryRunBuffer], None] = _nobody
+        self, clock: Clock, *, changed: Callable[[RunId, MemoryRunBuffer], None] | None = None
     ) -> None:
         self._clock = clock
         self._tell = changed
@@ -68,7 +74,9 @@ class MemoryRunBuffers:
         self._closed: deque[tuple[float, RunId]] = deque()
 
     def open(self, run_id: RunId) -> MemoryRunBuffer:
-        buffer = MemoryRunBuffer(partial(self._changed, run_id))
+        # Who is alone need not look at every frame.
+        grown = None if self._tell is None else partial(self._changed, run_id)
+        buffer = MemoryRunBuffer(grown=grown, over=partial(self._changed, run_id))
         self._buffers[run_id] = buffer
         return buffer
 
@@ -88,6 +96,11 @@ class MemoryRunBuffers:
     async def terminate(self, run_id: RunId, frame: bytes) -> None:
         """Without another process nobody would see it; a run of this one ends itself."""
 
+    async def forget(self, run_ids: Collection[RunId]) -> None:
+        for run_id in run_ids:
+            if (buffer := self._buffers.get(run_id)) is not None and buffer.is_closed:
+                del self._buffers[run_id]
+
     def give_up_old(self) -> None:
         self.drop_old()
 
@@ -105,6 +118,10 @@ class MemoryRunBuffers:
         buffer = self._buffers.get(run_id)
         if buffer is None:
             return
-        if buffer.is_closed:
+        if buffer.is_left:
+            # It may be opened here again at any moment.
+            del self._buffers[run_id]
+        elif buffer.is_closed:
             self._closed.append((self._clock.monotonic_s(), run_id))
-        self._tell(run_id, buffer)
+        if self._tell is not None:
+            self._tell(run_id, buffer)

@@ -1,6 +1,7 @@
 """Run buffers that viewers at other processes can follow: a Redis stream a run."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
+from contextlib import suppress
 
 from app.adapters.shared.memory_run_buffers import MemoryRunBuffer, MemoryRunBuffers
 from app.adapters.shared.redis_link import RedisDown, RedisLink
@@ -47,6 +48,14 @@ class RedisRunBuffers:
 
     async def terminate(self, run_id: RunId, frame: bytes) -> None:
         await self._writer.terminate(run_id, frame)
+
+    async def forget(self, run_ids: Collection[RunId]) -> None:
+        await self._own.forget(run_ids)
+        keys = [stream_key(run_id) for run_id in run_ids]
+        if not keys:
+            return
+        with suppress(RedisDown):
+            await self._link.call(lambda redis: redis.unlink(*keys))
 
     def give_up_old(self) -> None:
         for run_id in self._own.drop_old():

@@ -166,8 +166,12 @@ class RunWriter:
             if append.stream.is_behind() or self._behind.get(append.run_id) is not append.stream:
                 continue
             del self._behind[append.run_id]
-            if append.stream.buffer.is_closed:
-                self._streams.pop(append.run_id, None)
+            buffer = append.stream.buffer
+            if (buffer.is_closed or buffer.is_left) and self._is_current(append):
+                del self._streams[append.run_id]
+
+    def _is_current(self, append: _Append) -> bool:
+        return self._streams.get(append.run_id) is append.stream
 
 
 async def _send(redis: Redis, part: list[_Append]) -> Sequence[Any]:

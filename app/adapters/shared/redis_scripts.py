@@ -15,10 +15,14 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, redis: Redis, key: str, *arguments: bytes | str | float) -> Any:
+        return await self.run_on(redis, [key], *arguments)
+
+    async def run_on(self, redis: Redis, keys: list[str], *arguments: bytes | str | float) -> Any:
+        given = (len(keys), *keys, *arguments)
         try:
-            return await redis.execute_command("EVALSHA", self.digest, 1, key, *arguments)
+            return await redis.execute_command("EVALSHA", self.digest, *given)
         except NoScriptError:
-            return await redis.execute_command("EVAL", self.text, 1, key, *arguments)
+            return await redis.execute_command("EVAL", self.text, *given)
 
 
 # A value replaces exactly what its loader saw before it loaded: nothing, or the mark of an earlier
@@ -33,21 +37,45 @@ FILL = Script(
     """
 )
 
-# GCRA in whole microseconds of Redis's clock. The key holds the moment at which the bucket is
-# full. If the clock was set back, that moment cannot be further than a whole refill away.
+# GCRA in whole microseconds of Redis's clock. A key holds the moment at which its bucket is full.
+# If the clock was set back, that moment cannot be further than a whole refill away. For each key
+# the microseconds of a token, the capacity and the cost; all are taken from, or none.
 TAKE = Script(
     """
     local now = redis.call('TIME')
     now = tonumber(now[1]) * 1000000 + tonumber(now[2])
-    local token, capacity, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-    local full = token * capacity
-    local owed = (tonumber(redis.call('GET', KEYS[1]) or '') or now) - now
-    owed = math.min(math.max(owed, 0), full)
-    if owed + cost * token > full then return {0, owed} end
-    owed = owed + cost * token
-    local keep_ms = math.max(1, math.ceil(owed / 1000))
-    redis.call('SET', KEYS[1], string.format('%.0f', now + owed), 'PX', keep_ms)
-    return {1, owed}
+    local told, enough = {}, true
+    for place, key in ipairs(KEYS) do
+      local token, cost = tonumber(ARGV[3 * place - 2]), tonumber(ARGV[3 * place])
+      local full = token * tonumber(ARGV[3 * place - 1])
+      local owed = (tonumber(redis.call('GET', key) or '') or now) - now
+      owed = math.min(math.max(owed, 0), full)
+      local fits = owed + cost * token <= full
+      enough = enough and fits
+      told[2 * place - 1], told[2 * place] = fits and 1 or 0, owed
+    end
+    if not enough then return told end
+    for place, key in ipairs(KEYS) do
+      local owed = told[2 * place] + tonumber(ARGV[3 * place]) * tonumber(ARGV[3 * place - 2])
+      local keep_ms = math.max(1, math.ceil(owed / 1000))
+      redis.call('SET', key, string.format('%.0f', now + owed), 'PX', keep_ms)
+      told[2 * place] = owed
+    end
+    return told
+    """
+)
+
+# Holders by the moment at which their leases end, by Redis's clock.
+HOLD = Script(
+    """
+    local now = redis.call('TIME')
+    now = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    local is_new = not redis.call('ZSCORE', KEYS[1], ARGV[1])
+    if is_new and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    return 1
     """
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from app.adapters.store.acting import ActingScope
 from app.adapters.store.failures import failure_of, unavailable
 from app.adapters.store.statements import statement
 from app.core.ids import OrganizationId
@@ -19,6 +20,8 @@ ROLE = "agentes_app"
 POOL_SIZE = 20
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 2.0
+# Where others are being served meanwhile, the database is only busy: the queue moves.
+LONGEST_QUEUE_S = 10.0
 # The server ends a statement first, which leaves its connection usable; our own limit is for a
 # server that does not answer at all.
 STATEMENT_TIMEOUT_S = 10.0
@@ -52,16 +55,24 @@ class PostgresDatabase:
         self.is_exclusive = is_exclusive
         self._pool: asyncpg.Pool | None = None
         self._is_shared = False
+        # Calls that were answered: while this grows, the database is at work.
+        self._served = 0
 
     def use(self, pool: asyncpg.Pool, *, is_shared: bool = False) -> None:
         """Be available from now on; see `open_pool` for what is shared."""
         self._pool, self._is_shared = pool, is_shared
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
-        return PostgresScope(self, org=organization_id)
+        return ActingScope(PostgresScope(self, org=organization_id))
 
     def system(self) -> Scope:
         return PostgresScope(self)
+
+    def connections(self) -> dict[str, int]:
+        if self._pool is None:
+            return {}
+        idle = self._pool.get_idle_size()
+        return {"idle": idle, "used": self._pool.get_size() - idle}
 
     async def ping(self) -> None:
         with translated_failures():
@@ -72,9 +83,11 @@ class PostgresDatabase:
         pool = self._pool
         if pool is None:
             raise unavailable()
-        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        connection = await self._acquired(pool)
         try:
-            return await self._fetched(connection, query, values, timeout_s)
+            result = await self._fetched(connection, query, values, timeout_s)
+            self._served += 1
+            return result
         except (asyncio.CancelledError, TimeoutError, asyncpg.ReadOnlySQLTransactionError):
             # Asking the server to cancel would take as long again where it does not answer, and
             # after a failover this connection would stay with a server that only reads.
@@ -83,6 +96,17 @@ class PostgresDatabase:
             raise
         finally:
             await pool.release(connection)
+
+    async def _acquired(self, pool: asyncpg.Pool) -> Any:
+        loop = asyncio.get_running_loop()
+        gives_up_s = loop.time() + LONGEST_QUEUE_S
+        while True:
+            served = self._served
+            try:
+                return await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+            except TimeoutError:
+                if served == self._served or loop.time() > gives_up_s:
+                    raise
 
     async def _fetched(
         self, connection: Any, query: str, values: tuple[Any, ...], timeout_s: float

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from app.adapters.store.acting import ActingScope
 from app.adapters.store.failures import unavailable
 from app.adapters.store.postgrest import AnswerRefused, Reason, check_answer
 from app.adapters.store.schema import LIST_FUNCTION, require_newest
@@ -61,10 +62,13 @@ class SupabaseDatabase:
         self._client = client
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
-        return SupabaseScope(self._client, org=organization_id)
+        return ActingScope(SupabaseScope(self._client, org=organization_id))
 
     def system(self) -> Scope:
         return SupabaseScope(self._client)
+
+    def connections(self) -> dict[str, int]:
+        return {}
 
     async def ping(self) -> None:
         await self.system().call(LIST_FUNCTION)

@@ -38,6 +38,12 @@ class AgentRepository:
         result = await self._scope.call("agent_create_v1", agent=agent, actor=actor)
         return _changed(result)
 
+    async def duplicate(
+        self, agent: dict[str, Any], tools: list[dict[str, Any]], *, actor: str
+    ) -> Agent:
+        result = await self._scope.call("agent_duplicate_v1", agent=agent, tools=tools, actor=actor)
+        return _changed(result)
+
     async def update(
         self,
         agent_id: AgentId,
@@ -61,8 +67,12 @@ class AgentRepository:
         )
         return _changed(result)
 
-    async def delete(self, agent_id: AgentId) -> bool:
-        return bool(await self._scope.call("row_delete_v1", table="agents", id=agent_id))
+    async def delete(self, agent_id: AgentId, *, expected_versions: list[int] | None) -> None:
+        result = await self._scope.call(
+            "agent_delete_v1", id=agent_id, expected_versions=expected_versions
+        )
+        if result["outcome"] != "deleted":
+            _changed(result)
 
     async def versions(
         self, agent_id: AgentId, *, limit: int, before: int | None

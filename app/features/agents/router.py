@@ -124,24 +124,14 @@ async def update_agent(
 
 
 @router.delete(
-    "/{agent_id}", status_code=204, summary="Delete an agent", responses=problems(AgentNotFound)
+    "/{agent_id}",
+    status_code=204,
+    summary="Delete an agent",
+    responses=problems(AgentNotFound, AgentVersionMismatch),
 )
-async def delete_agent(agent_id: PathId, agents: Writable) -> None:
+async def delete_agent(agent_id: PathId, agents: Writable, if_match: IfMatch = None) -> None:
     """The agent with its versions. Its conversations stay."""
-    await agents.delete(AgentId(agent_id))
-
-
-@router.post(
-    "/{agent_id}/duplicate",
-    status_code=201,
-    summary="Duplicate an agent",
-    responses=problems(AgentNotFound),
-)
-async def duplicate_agent(agent_id: PathId, agents: Writable, response: Response) -> Agent:
-    """A copy at version 1, its name marked as one."""
-    agent = await agents.duplicate(AgentId(agent_id))
-    response.headers.update({"Location": f"/api/v2/agents/{agent.id}"} | etag(agent.version))
-    return agent
+    await agents.delete(AgentId(agent_id), expected_versions=expected_versions(if_match))
 
 
 @router.get(

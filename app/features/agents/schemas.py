@@ -2,9 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp, example
+from app.features.agents.rules import Guardrails, HandoffRules, Probability, Retrieval
+
+
+def _distinct(ids: list[str]) -> list[str]:
+    if len({*ids}) < len(ids):
+        raise ValueError("names a model twice")
+    return ids
+
 
 ShortText = Annotated[str, StringConstraints(max_length=1000), Text]
 Prompt = Annotated[str, StringConstraints(max_length=20_000), Text]
@@ -12,27 +20,24 @@ ModelId = Annotated[str, StringConstraints(min_length=1, max_length=200), Text]
 Language = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["pt-BR"])
 ]
+FallbackIds = Annotated[list[ModelId], Field(max_length=5), AfterValidator(_distinct)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 MaxTokens = Annotated[int, Field(ge=1, le=200_000)]
 Questions = Annotated[list[ShortText], Field(max_length=20)]
 BaseIds = Annotated[list[Id], Field(max_length=20)]
 
 
-class Retrieval(Body):
-    """How passages are looked up before an answer is written."""
-
-    top_k: Annotated[int, Field(ge=1, le=20, description="How many passages at most.")] = 5
-    threshold: Annotated[
-        Probability, Field(description="Passages with a lower score are left out.")
-    ] = 0.2
-    mode: Literal["hybrid", "semantic", "lexical"] = "hybrid"
+def _handoff(value: object) -> object:
+    # What was stored before there were handoffs.
+    return {} if value is None else value
 
 
-class Guardrails(Body):
-    """Limits of one run."""
+def _fallbacks(value: object) -> object:
+    # What was stored before there were fallbacks.
+    return [] if value is None else value
 
-    max_run_seconds: Annotated[int, Field(ge=1, le=300)] = 120
+
+Visibility = Literal["private", "public"]
 
 
 class AgentCreate(Body):
@@ -53,18 +58,32 @@ class AgentCreate(Body):
     model_id: ModelId | None = Field(
         default=None,
         description="`local`, a provider's own name, or `provider/model`;"
-        " by default what `DEFAULT_MODEL_ID` says.",
+        " by default what the settings or `DEFAULT_MODEL_ID` say.",
     )
-    temperature: Temperature = 0.3
-    max_tokens: MaxTokens = 1024
+    fallback_model_ids: FallbackIds = Field(
+        default=[],
+        description="Asked in this order where `model_id` fails before its first word.",
+    )
+    temperature: Temperature | None = Field(
+        default=None, description="By default what the settings say, else 0.3."
+    )
+    max_tokens: MaxTokens | None = Field(
+        default=None, description="By default what the settings say, else 1024."
+    )
     top_p: Probability | None = None
     knowledge_base_ids: BaseIds = []
     retrieval: Retrieval = Retrieval()
     welcome_message: ShortText = ""
     suggested_questions: Questions = []
-    language: Language = "pt-BR"
+    language: Language | None = Field(
+        default=None, description="By default what the settings say, else `pt-BR`."
+    )
     interface_config: Json = Field(default={}, description="The look of the chat widget.")
     guardrails: Guardrails = Guardrails()
+    handoff: HandoffRules = HandoffRules()
+    visibility: Visibility = Field(
+        default="private", description="Only a public agent can be given a widget key."
+    )
     is_active: bool = True
 
 
@@ -81,6 +100,7 @@ class AgentUpdate(Body):
     description: ShortText = ""
     system_prompt: Prompt = ""
     model_id: ModelId = ""
+    fallback_model_ids: FallbackIds = []
     temperature: Temperature = 0.0
     max_tokens: MaxTokens = 1
     top_p: Probability | None = None
@@ -91,6 +111,8 @@ class AgentUpdate(Body):
     language: Language = "pt-BR"
     interface_config: Json = {}
     guardrails: Guardrails = Guardrails()
+    handoff: HandoffRules = HandoffRules()
+    visibility: Visibility = "private"
     is_active: bool = True
 
 
@@ -104,7 +126,8 @@ class Agent(Resource):
         name="Atendente Aurora",
         description="Responde sobre entregas, trocas e horários.",
         system_prompt="Você atende os clientes da Loja Aurora com gentileza.",
-        model_id="local",
+        model_id="gpt-4o-mini",
+        fallback_model_ids=["claude-haiku-4-5", "local"],
         temperature=0.3,
         max_tokens=1024,
         top_p=None,
@@ -114,7 +137,15 @@ class Agent(Resource):
         suggested_questions=["Qual é o prazo de entrega?"],
         language="pt-BR",
         interface_config={"color": "#0b7a5b"},
-        guardrails={"max_run_seconds": 120},
+        guardrails={"max_run_seconds": 120, "max_tool_steps": 9, "max_cost_usd": 0.05},
+        handoff={
+            "by_visitor": True,
+            "by_model": True,
+            "keywords": ["falar com atendente"],
+            "after_unanswered": 3,
+            "on_tool_failure": True,
+        },
+        visibility="private",
         is_active=True,
         version=1,
         created_at="2026-11-23T20:15:00.123Z",
@@ -128,6 +159,7 @@ class Agent(Resource):
     description: str
     system_prompt: str
     model_id: str
+    fallback_model_ids: Annotated[list[str], BeforeValidator(_fallbacks)]
     temperature: float
     max_tokens: int
     top_p: float | None
@@ -138,6 +170,8 @@ class Agent(Resource):
     language: str
     interface_config: Json
     guardrails: Guardrails
+    handoff: Annotated[HandoffRules, BeforeValidator(_handoff)]
+    visibility: Visibility
     is_active: bool
     version: int
     created_at: Timestamp

@@ -12,6 +12,8 @@ from app.features.agents.schemas import (
     AgentUpdate,
     AgentVersion,
 )
+from app.features.models.known import KnownModels
+from app.features.organizations.known import KnownSettings
 from app.ports import Ports
 from app.web.auth import Caller
 
@@ -26,6 +28,8 @@ class AgentService:
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
         self._caller = caller
+        self._settings = KnownSettings(ports)
+        self._models = KnownModels(ports, caller.organization_id)
         self._repository = AgentRepository(ports.database, caller.organization_id)
 
     async def page(
@@ -66,19 +70,29 @@ class AgentService:
         """A new agent at version 1.
 
         Raises:
-            UnknownModel: nobody serves its model.
+            UnknownModel: nobody serves its model, or one of its fallbacks.
             UnknownKnowledgeBases: it names bases that do not exist here.
         """
-        return await self._create(self._whole(body))
+        fields = await self._whole(body) | {"id": new_id()}
+        return await self._repository.create(fields, actor=self._caller.actor)
 
-    async def _create(self, fields: dict[str, Any]) -> Agent:
-        return await self._repository.create(fields | {"id": new_id()}, actor=self._caller.actor)
-
-    def _whole(self, body: AgentCreate) -> dict[str, Any]:
+    async def _whole(self, body: AgentCreate) -> dict[str, Any]:
+        chosen = await self._settings.of(self._caller.organization_id)
+        defaults: dict[str, Any] = {
+            "model_id": chosen.default_model_id,
+            "temperature": chosen.default_temperature,
+            "max_tokens": chosen.max_tokens,
+            "language": chosen.language,
+        }
         fields = body.model_dump(mode="json")
-        fields["model_id"] = body.model_id or self._ports.settings.default_model_id
-        self._ports.models.resolve(fields["model_id"])
+        fields |= {name: value for name, value in defaults.items() if fields[name] is None}
+        await self._check_models(fields)
         return fields
+
+    async def _check_models(self, fields: dict[str, Any]) -> None:
+        named = [fields["model_id"]] if "model_id" in fields else []
+        for model_id in [*named, *fields.get("fallback_model_ids", ())]:
+            await self._models.resolve(model_id)
 
     async def replace(
         self, agent_id: AgentId, body: AgentReplace, *, expected_versions: list[int] | None
@@ -86,7 +100,7 @@ class AgentService:
         """The agent as given, under a new version number where anything changed."""
         return await self._repository.update(
             agent_id,
-            self._whole(body),
+            await self._whole(body),
             actor=self._caller.actor,
             expected_versions=expected_versions,
         )
@@ -97,30 +111,35 @@ class AgentService:
         """The agent with the sent fields changed, under a new version number where any did."""
         # Whole values of the sent fields: `exclude_unset` would also thin out nested objects.
         changes = body.model_dump(mode="json", include=body.model_fields_set)
-        if "model_id" in changes:
-            self._ports.models.resolve(changes["model_id"])
+        await self._check_models(changes)
         return await self._repository.update(
             agent_id, changes, actor=self._caller.actor, expected_versions=expected_versions
         )
 
-    async def delete(self, agent_id: AgentId) -> None:
+    async def delete(self, agent_id: AgentId, *, expected_versions: list[int] | None) -> None:
         """Delete the agent; its conversations stay.
 
         Raises:
             AgentNotFound: there is none, or no longer.
+            AgentVersionMismatch: it has none of these versions.
         """
-        if not await self._repository.delete(agent_id):
-            raise AgentNotFound
+        await self._repository.delete(agent_id, expected_versions=expected_versions)
 
-    async def duplicate(self, agent_id: AgentId) -> Agent:
-        """A copy at version 1 whose name says so."""
+    async def duplicate(self, agent_id: AgentId, *, tools: list[dict[str, Any]]) -> Agent:
+        """A copy at version 1 whose name says so, with these rows of tools (`ToolService.copies`).
+
+        Raises:
+            AgentNotFound: this organization has no such agent.
+        """
         agent = await self.get(agent_id)
         fields = AgentCreate.model_validate(
             agent.model_dump(mode="json", include=set(AgentCreate.model_fields))
         ).model_dump(mode="json")
         mark = COPY_MARK.get(agent.language[:2], "copy")
         fields["name"] = f"{agent.name[: MAX_NAME_CHARS - len(mark) - 3]} ({mark})"
-        return await self._create(fields)
+        return await self._repository.duplicate(
+            fields | {"id": new_id()}, tools, actor=self._caller.actor
+        )
 
     async def versions(
         self, agent_id: AgentId, *, limit: int, before: int | None

@@ -1,6 +1,7 @@
 """All runs of this process: started, kept, heard of by others, ended when it stops."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -10,12 +11,24 @@ from app.core.background import kept_up
 from app.core.errors import Problem
 from app.core.ids import RunId, new_id
 from app.features.chat.abandonment import cancel_when_abandoned
-from app.features.chat.errors import RunDeleted, RunInterrupted, ServerStopping
-from app.features.chat.frames import interrupted_frame
-from app.features.chat.records import RunIds
-from app.features.chat.repository import RunUpkeep
+from app.features.chat.errors import (
+    ApprovalExpired,
+    RunDeleted,
+    RunInterrupted,
+    ServerStopping,
+)
+from app.features.chat.events import TurnEvent
+from app.features.chat.frames import interrupted_frame, unpack
+from app.features.chat.going_on import Means, going_on
+from app.features.chat.hands import Hands
+from app.features.chat.leading import led
+from app.features.chat.records import RunIds, RunSoFar
 from app.features.chat.run import Run
-from app.features.chat.turn import TurnPlan, turn
+from app.features.chat.terms import RunTerms
+from app.features.chat.turn import TurnPlan
+from app.features.chat.upkeep import RunUpkeep
+from app.features.chat.wait_repository import TakenRun
+from app.features.chat.waiting import WaitingTurn
 from app.features.knowledge.service import KnowledgeService
 from app.ports import Ports
 from app.ports.run_buffers import RESERVED_TERMINAL_ID
@@ -50,13 +63,59 @@ class RunEngine:
         self, ids: RunIds, plan: TurnPlan, knowledge: KnowledgeService, request_id: str | None
     ) -> Run:
         """Begin a run; it goes on whoever watches it."""
-        run = Run(self._ports, ids, plan, request_id)
-        self._live[ids.run_id] = run
-        task = self._tasks.create_task(run.execute(turn(plan, knowledge)))
-        task.add_done_callback(lambda _: self._live.pop(ids.run_id, None))
+        run = Run(
+            self._ports,
+            ids,
+            plan.terms,
+            owner_id=self.process_id,
+            request_id=request_id,
+            may_wait=plan.hands is not None,
+        )
+        self._begin(run, led(plan, knowledge))
+        return run
+
+    def go_on(self, taken: TakenRun, hands: Hands, means: Means, request_id: str | None) -> Run:
+        """Go on with a run on which a person has decided, and which this process has taken."""
+        run, waiting = self._taken(taken, request_id), WaitingTurn.read(taken.state["turn"])
+        decided = {call.id: call for call in taken.calls if call.status in ("approved", "denied")}
+        has_said = bool(run.shown.texts)
+        rest = going_on(waiting, decided, hands, means, has_said=has_said)
+        self._begin(run, rest)
+        return run
+
+    def end_waiting(self, taken: TakenRun, problem: Problem | None) -> Run:
+        """End a run that this process has taken: failed by the problem, or else cancelled."""
+        run = self._taken(taken, None)
+        if problem is None:
+            run.cancel()
+        else:
+            run.stop(problem)
+        self._begin(run, nothing())
+        return run
+
+    def _taken(self, taken: TakenRun, request_id: str | None) -> Run:
+        state = taken.state
+        return Run(
+            self._ports,
+            taken.run.ids,
+            RunTerms.read(state["terms"]),
+            owner_id=self.process_id,
+            request_id=request_id,
+            so_far=RunSoFar(state["shown"], state["account"], unpack(taken.frames_base64)),
+        )
+
+    def _begin(self, run: Run, events: AsyncGenerator[TurnEvent]) -> None:
+        run_id = run.ids.run_id
+        self._live[run_id] = run
+        task = self._tasks.create_task(run.execute(events))
+        task.add_done_callback(lambda _: self._gone(run))
         if run.cancels_when_abandoned:
             self._tasks.create_task(cancel_when_abandoned(run, self._ports))
-        return run
+
+    def _gone(self, run: Run) -> None:
+        # A run that was put down may be back already.
+        if self._live.get(run.ids.run_id) is run:
+            del self._live[run.ids.run_id]
 
     def find(self, run_id: RunId) -> Run | None:
         """The run, while it is under way in this process."""
@@ -92,12 +151,14 @@ class RunEngine:
         return SILENT_AFTER_S if in_a_row >= BEATS_BEFORE_ENDING else FOR_EVER_S
 
     async def _beat_once(self, silent_s: int) -> None:
-        ended, cancelled = await self._upkeep.beat(silent_s=silent_s, live=list(self._live))
-        for run_id in cancelled:
+        beat = await self._upkeep.beat(silent_s=silent_s, live=list(self._live))
+        for run_id in beat.cancelled:
             self._cancel(run_id)
-        if ended:
-            log.warning("silent_runs_ended", count=len(ended))
-        for run in ended:
+        for taken in beat.expired:
+            self.end_waiting(taken, ApprovalExpired())
+        if beat.ended:
+            log.warning("silent_runs_ended", count=len(beat.ended))
+        for run in beat.ended:
             frame = interrupted_frame(
                 run.ids,
                 run.error,
@@ -165,6 +226,12 @@ class RunEngine:
             run.abandon()
         with suppress(Problem):
             await self._upkeep.leave()
+
+
+async def nothing() -> AsyncGenerator[TurnEvent]:
+    """A turn of which nothing is wanted any more."""
+    for event in ():
+        yield event
 
 
 @asynccontextmanager

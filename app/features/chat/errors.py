@@ -7,6 +7,34 @@ class AgentInactive(Conflict):
     """The agent is switched off."""
 
 
+class BudgetExceeded(Problem):
+    """A budget does not allow this answer at the moment."""
+
+    status = 402
+
+    @classmethod
+    def of(cls, budget: str) -> "BudgetExceeded":
+        """A budget of the run itself, which nothing renews."""
+        return cls(f"The answer would go over `{budget}`, what one may use.", budget=budget)
+
+    @classmethod
+    def until(
+        cls, budget: str, *, resets_at: str, retry_after_s: int, is_spent: bool
+    ) -> "BudgetExceeded":
+        """A budget that begins anew, or is free again when answers under way have ended."""
+        why = "used up" if is_spent else "set aside for answers under way"
+        return cls(
+            f"The budget `{budget}` is {why}; it begins anew at {resets_at}.",
+            headers={"Retry-After": str(retry_after_s)},
+            budget=budget,
+            resets_at=resets_at,
+        )
+
+
+class PriceUnknown(Conflict):
+    """A budget in USD holds, and what the model costs is not known."""
+
+
 class RunNotFound(NotFound):
     """The agent has no such run."""
 
@@ -19,10 +47,6 @@ class RunExpired(Problem):
 
 class UnknownEventId(InvalidRequest):
     """The run has not streamed an event of that number yet."""
-
-
-class IdempotencyKeyReused(InvalidRequest):
-    """The idempotency key belongs to a different request."""
 
 
 class RunTooLong(Problem):
@@ -42,6 +66,22 @@ class RunDeleted(Conflict):
 
 class ServerStopping(ServiceUnavailable):
     """This process is being stopped; ask again."""
+
+
+class ApprovalExpired(Conflict):
+    """Nobody decided on a call of this answer within 15 minutes."""
+
+
+class CallNotFound(NotFound):
+    """The run has no such call that a person could decide on."""
+
+
+class AlreadyDecided(Conflict):
+    """The call was decided on before, or its run has ended."""
+
+
+class ArgumentsInvalid(InvalidRequest):
+    """The changed arguments do not fit the tool."""
 
 
 class ClientLeft(Problem):

@@ -1,35 +1,33 @@
 """Runs in the database: committed before the model is asked, and ended once."""
 
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from app.core.errors import Problem
 from app.core.ids import AgentId, OrganizationId, RunId
+from app.core.schemas import rfc3339
 from app.domain_events import EVENTS
 from app.domain_events.conversation_started import ConversationStarted
 from app.domain_events.message_completed import MessageCompleted
 from app.domain_events.message_received import MessageReceived
 from app.features.agents.errors import AgentNotFound
-from app.features.chat.errors import IdempotencyKeyReused
+from app.features.chat.errors import BudgetExceeded, RunInterrupted
 from app.features.chat.frames import pack
+from app.features.chat.handoff import OPERATOR_MARK
+from app.features.chat.handoff_facts import handing_over_arguments
 from app.features.chat.records import (
     AnsweredRun,
     Joined,
     RunBegin,
     RunEnd,
     RunIds,
-    RunProgress,
     Started,
     StoredRun,
 )
 from app.features.conversations.errors import ConversationNotFound
-from app.ports.llm import Message
+from app.ports.llm import MICRO, Message, Role
 from app.ports.store import Database
-
-HISTORY_LIMIT = 50
-
-Hold = Literal["running", "cancelled", "ended", "gone"]
-"""What a process learns of its run: go on, stop it, another has ended it, it was deleted."""
-
+from app.web.idempotency import IdempotencyKeyReused
 
 Outcome = Literal["kept", "ended", "gone"]
 """Whether an end was kept, came after somebody else's, or after the run was deleted."""
@@ -53,13 +51,15 @@ class RunRepository:
             AgentChanged: read it again.
             ConversationNotFound: the agent has no such conversation with that visitor.
             IdempotencyKeyReused: the key belongs to a different request.
+            BudgetExceeded: a budget does not allow it; nothing was written.
         """
         result = await self._scope.call(
-            "run_start_v2",
+            "run_start_v4",
             run=_row(begin),
             messages=begin.messages,
-            history_limit=HISTORY_LIMIT,
+            history_limit=begin.history_limit,
             events=_start_events(begin),
+            budget=begin.budget,
         )
         match result["outcome"]:
             case "agent_not_found":
@@ -70,13 +70,20 @@ class RunRepository:
                 raise ConversationNotFound
             case "key_reused":
                 raise IdempotencyKeyReused("Use a new key for a new request.")
+            case "budget_exceeded":
+                raise _exceeded(result)
             case "joined":
                 return Joined(StoredRun.model_validate(result["run"]))
+            case "silent":
+                return Joined(StoredRun.model_validate(result["run"]), is_replay=False)
             case _:
-                return Started([Message(row["role"], row["content"]) for row in result["history"]])
+                calls = [call for calls in result.get("tool_calls", ()) for call in calls]
+                history = [_read(row) for row in result["history"]]
+                unanswered = result.get("unanswered") or 0
+                return Started(history, calls, unanswered, result.get("reserved"))
 
-    async def finish(self, ids: RunIds, end: RunEnd) -> Outcome:
-        """End the run once."""
+    async def finish(self, ids: RunIds, end: RunEnd, *, owner_id: str) -> Outcome:
+        """End the run of this owner once."""
         message_status = "complete" if end.status == "completed" else "incomplete"
         completed = MessageCompleted(
             conversation_id=ids.conversation_id,
@@ -87,24 +94,47 @@ class RunRepository:
             finish_reason=end.finish_reason,
         )
         return await self._scope.call(
-            "run_finish_v2",
+            "run_finish_v3" if end.handoff is None else "run_hand_over_v1",
+            **handing_over_arguments(ids, end.handoff),
             run={
                 "id": ids.run_id,
+                "owner_id": owner_id,
                 "status": end.status,
                 "last_event_id": end.last_event_id,
-                "error": _error(end.problem),
-                "usage": end.metadata.get("usage"),
+                "error": _error(end.problem, is_retryable=end.is_retryable),
+                "usage": _usage(end.metadata),
             },
             message={
                 "id": ids.message_id,
                 "content": end.content,
                 "status": message_status,
                 "sources": end.sources,
+                "tool_calls": end.tool_calls,
                 "metadata": end.metadata,
             },
             frames_base64=pack(end.frames),
-            events=[EVENTS["message_completed"].of(completed, agent_id=ids.agent_id)],
+            events=[
+                *end.facts,
+                EVENTS["message_completed"].of(completed, agent_id=ids.agent_id),
+            ],
         )
+
+    async def extend_budget(
+        self, run_id: RunId, need: dict[str, dict[str, int]], *, owner_id: str
+    ) -> None:
+        """Set more aside for a run of this owner: `{tokens, usd: {entry, amount}}`.
+
+        Raises:
+            BudgetExceeded: a budget does not allow it.
+            RunInterrupted: somebody else has ended the run.
+        """
+        result = await self._scope.call(
+            "run_budget_extend_v1", run_id=run_id, owner_id=owner_id, need=need
+        )
+        if result["outcome"] == "budget_exceeded":
+            raise _exceeded(result)
+        if result["outcome"] == "ended":
+            raise RunInterrupted("Another process has ended it.")
 
     async def find(self, agent_id: AgentId, run_id: RunId) -> StoredRun | None:
         """A run of this agent."""
@@ -120,55 +150,6 @@ class RunRepository:
         return await self._scope.call(
             "run_read_v1", agent_id=agent_id, run_id=run_id, with_answer=with_answer
         )
-
-    async def request_cancel(self, run_id: RunId) -> None:
-        """Ask the run's owner, whichever process it is, to stop it."""
-        await self._scope.call("run_cancel_v1", run_id=run_id)
-
-
-class RunUpkeep:
-    """What a process does for all runs of its own, and for those whose process is gone."""
-
-    def __init__(self, database: Database, process_id: str) -> None:
-        self._system = database.system()
-        self._process_id = process_id
-
-    async def flush(self, runs: list[RunProgress]) -> dict[RunId, Hold]:
-        """Keep what the runs have written so far; says of each whether it may go on."""
-        rows = [
-            {
-                "id": run.ids.run_id,
-                "organization_id": run.ids.organization_id,
-                "message_id": run.ids.message_id,
-                "content": run.content,
-                "sources": run.sources,
-                "last_event_id": run.last_event_id,
-                "frames_base64": pack(run.frames),
-            }
-            for run in runs
-        ]
-        states = await self._system.call("runs_flush_v1", owner_id=self._process_id, runs=rows)
-        return cast("dict[RunId, Hold]", states)
-
-    async def beat(
-        self, *, silent_s: int, live: list[RunId]
-    ) -> tuple[list[StoredRun], list[RunId]]:
-        """Tell that this process lives; runs of silent ones, ended now, and own ones to cancel.
-
-        Its own runs are ended too where they are not among the `live` ones.
-        """
-        result = await self._system.call(
-            "process_beat_v2", id=self._process_id, silent_s=silent_s, live=live
-        )
-        return [StoredRun.model_validate(row) for row in result["ended"]], result["cancelled"]
-
-    async def leave(self) -> None:
-        """Take the heartbeat away."""
-        await self._system.call("process_leave_v1", id=self._process_id)
-
-    async def purge(self) -> None:
-        """Forget the streams and keys whose time is over."""
-        await self._system.call("runs_purge_v1")
 
 
 def _row(begin: RunBegin) -> dict[str, Any]:
@@ -186,14 +167,39 @@ def _row(begin: RunBegin) -> dict[str, Any]:
         "title": begin.title,
         "idempotency_key": begin.key and begin.key.key,
         "fingerprint": begin.key and begin.key.fingerprint,
+        "counts_unanswered": begin.counts_unanswered,
     }
 
 
-def _error(problem: Problem | None) -> dict[str, Any] | None:
+def _exceeded(refused: dict[str, Any]) -> BudgetExceeded:
+    return BudgetExceeded.until(
+        refused["budget"],
+        resets_at=rfc3339(datetime.fromisoformat(refused["resets_at"])),
+        retry_after_s=refused["retry_after_s"],
+        is_spent=refused["is_spent"],
+    )
+
+
+def _usage(metadata: dict[str, Any]) -> dict[str, Any] | None:
+    """What a run has used, with what that has cost in whole micro-USD (null where unknown)."""
+    usage, cost = metadata.get("usage"), metadata.get("cost_usd")
+    if usage is None:
+        return None
+    return {**usage, "cost_micro": None if cost is None else round(cost * MICRO)}
+
+
+def _read(row: dict[str, str]) -> Message:
+    """A message as the model reads it; a person of the team is marked as one."""
+    if row["role"] == "operator":
+        return Message("assistant", OPERATOR_MARK + row["content"])
+    return Message(cast("Role", row["role"]), row["content"])
+
+
+def _error(problem: Problem | None, *, is_retryable: bool) -> dict[str, Any] | None:
     if problem is None:
         return None
     kind = type(problem)
-    return {"code": kind.code(), "title": kind.title(), "retryable": kind.retryable}
+    return {"code": kind.code(), "title": kind.title(), "retryable": is_retryable}
 
 
 def _start_events(begin: RunBegin) -> list[dict[str, Any]]:

@@ -3,59 +3,111 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, assert_never
+from typing import Any
 
 import structlog
 
 from app.core.errors import Problem
 from app.core.sse import pieces
 from app.features.chat.account import RunAccount
-from app.features.chat.errors import AnswerNotKept, RunDeleted, RunInterrupted, RunTooLong
-from app.features.chat.events import Answer, Asked, Counted, Progress, Source, TurnEvent, Written
-from app.features.chat.frames import done_data, envelope, error_data
+from app.features.chat.ending import AWAITING, RunEnding
+from app.features.chat.errors import AnswerNotKept, RunTooLong
+from app.features.chat.events import (
+    Answer,
+    Asked,
+    Called,
+    Counted,
+    Progress,
+    Suspended,
+    Switched,
+    TurnEvent,
+    Written,
+)
+from app.features.chat.frames import RunFrames
 from app.features.chat.keeping import RunKeeper
-from app.features.chat.records import RunEnd, RunIds, RunProgress
-from app.features.chat.turn import TurnPlan
+from app.features.chat.records import RunIds, RunProgress, RunSoFar
+from app.features.chat.shown import Shown
+from app.features.chat.terms import RunTerms
 from app.ports import Ports
-from app.ports.run_buffers import RESERVED_TERMINAL_ID
 
-CANCELLED = "cancelled"
 log = structlog.get_logger(__name__)
 
 
 class Run:
     """A task of the server; HTTP responses only watch its buffer."""
 
-    def __init__(self, ports: Ports, ids: RunIds, plan: TurnPlan, request_id: str | None) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        ids: RunIds,
+        terms: RunTerms,
+        *,
+        owner_id: str,
+        request_id: str | None,
+        may_wait: bool = False,
+        so_far: RunSoFar | None = None,
+    ) -> None:
         self.ids = ids
+        self.may_wait = may_wait
         self.buffer = ports.run_buffers.open(ids.run_id)
-        self.problem: Problem | None = None
-        self.finish_reason = "error"
-        self.metadata: dict[str, Any] = {}
-        self.sources: list[dict[str, Any]] = []
-        self.ended = asyncio.Event()
-        self._ports, self._plan, self._request_id = ports, plan, request_id
-        self._keeper = RunKeeper(ports, ids)
-        self._account = RunAccount(ports.clock, plan.model, plan.temperature)
-        self._envelope = envelope(ids)
-        self._text: list[str] = []
+        self.shown = Shown()
+        self._clock, self._terms, self._meter = ports.clock, terms, ports.meter
+        self._frames = RunFrames(ids, self.buffer)
+        self._account = RunAccount(ports.clock, terms)
+        self._ending = RunEnding(
+            ids,
+            RunKeeper(ports, ids, owner_id),
+            self._frames,
+            public_url=ports.settings.public_url,
+            request_id=request_id,
+        )
         self._task: asyncio.Task[None] | None = None
         self._stop_cause: Problem | None = None
+        self._waits: Suspended | None = None
         self._is_cancelled = False
         self._is_ending = False
         self._flushed_id = 0
         self._flushed_s = ports.clock.monotonic_s()
-        self._show("progress", Progress("started", 0).data)
+        if so_far is None:
+            self._frames.show("progress", Progress("started", 0).data)
+        else:
+            self._go_on_from(so_far)
+
+    def _go_on_from(self, so_far: RunSoFar) -> None:
+        self.shown.restore(so_far.shown)
+        self._account.restore(so_far.account)
+        for number, frame in enumerate(so_far.frames, 1):
+            self.buffer.append(number, frame)
 
     @property
-    def text(self) -> str:
-        """What has been written so far."""
-        return "".join(self._text)
+    def ended(self) -> asyncio.Event:
+        """Set when this process does no more for the run: it has ended, or waits for a person."""
+        return self._ending.done
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a person has to decide before it goes on, at whichever process."""
+        return self._ending.finish_reason == AWAITING
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why it has failed."""
+        return self._ending.problem
+
+    @property
+    def finish_reason(self) -> str:
+        """How it has ended."""
+        return self._ending.finish_reason
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The data of its `metadata` event."""
+        return self._ending.metadata
 
     @property
     def cancels_when_abandoned(self) -> bool:
         """Whether it should be stopped when nobody has listened for a while."""
-        return self._plan.on_disconnect == "cancel"
+        return self._terms.on_disconnect == "cancel"
 
     def stop(self, problem: Problem) -> None:
         """End the run from outside; what was written is kept and viewers are told why."""
@@ -81,37 +133,47 @@ class Run:
 
     def unflushed(self, *, older_than_s: float) -> RunProgress | None:
         """What was written since the last flush, if that was so long ago; counts as flushed."""
-        now_s = self._ports.clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
         last_id = self.buffer.last_event_id
         if self._is_ending or last_id == self._flushed_id or now_s - self._flushed_s < older_than_s:
             return None
         self._flushed_id, self._flushed_s = last_id, now_s
-        return RunProgress(self.ids, self.text, list(self.sources), last_id, self.buffer.frames())
+        shown = self.shown
+        return RunProgress(
+            ids=self.ids,
+            content=shown.text,
+            sources=list(shown.sources),
+            tool_calls=shown.tool_calls,
+            last_event_id=last_id,
+            frames=self.buffer.frames(),
+        )
 
     async def execute(self, events: AsyncGenerator[TurnEvent]) -> None:
-        """Run the turn to its end, whatever that is."""
+        """Run the turn until it has ended, or waits for a person."""
         self._task = asyncio.current_task()
         try:
             await self._follow(events)
         except Problem as problem:
-            self.problem = problem
+            self._ending.problem = problem
         except asyncio.CancelledError:
             if self._task is None or not (self._is_cancelled or self._stop_cause):
                 raise
             self._task.uncancel()
         except Exception:
             log.exception("run_crashed", run_id=self.ids.run_id)
-            self.problem = Problem("Report this run_id; the log has the cause.")
+            self._ending.problem = Problem("Report this run_id; the log has the cause.")
         self._is_ending = True
         try:
             await self._end()
+            if self.ended.is_set():
+                self._meter.run_ended(self.metadata)
         except Exception:
             log.exception("run_end_crashed", run_id=self.ids.run_id)
-            if not self.buffer.is_closed:
-                self._fail_at(self.buffer.last_event_id + 1, AnswerNotKept())
+            if not self.ended.is_set():
+                self._ending.fail(AnswerNotKept())
 
     async def _follow(self, events: AsyncGenerator[TurnEvent]) -> None:
-        limit_s = self._plan.agent.guardrails.max_run_seconds
+        limit_s = self._terms.max_run_s
         async with aclosing(events):
             if self._is_cancelled or self._stop_cause:
                 return
@@ -129,98 +191,33 @@ class Run:
         match event:
             case Answer(text):
                 self._account.text_came()
-                self._text.append(text)
+                self.shown.texts.append(text)
                 for piece in pieces(text):
-                    self._show("answer", piece)
-            case Progress():
-                self._show("progress", event.data)
-            case Source():
-                self.sources.append(event.data)
-                self._show("source", event.data)
-            case Asked(estimated_tokens):
-                self._account.asked(estimated_tokens)
-            case Counted(usage):
-                self._account.counted(usage)
+                    self._frames.show("answer", piece)
+            case Asked() | Counted() | Called():
+                self._account.note(event, text=self.shown.text)
+            case Switched(model):
+                self._terms = self._terms.switched(model)
+                self._account.switched(self._terms, text=self.shown.text)
             case Written(finish_reason):
-                self.finish_reason = finish_reason
+                self._ending.finish_reason = finish_reason
+            case Suspended():
+                self._waits = event
             case _:
-                assert_never(event)
-
-    def _show(self, event: str, data: object) -> None:
-        number = self.buffer.last_event_id + 1
-        self.buffer.append(number, self._envelope.frame(number, event, data))
+                self._frames.show(*self.shown.take(event))
 
     async def _end(self) -> None:
-        self.problem = self.problem or self._stop_cause
-        if self.problem is not None:
-            self.finish_reason = "error"
-        elif self._is_cancelled:
-            self.finish_reason = CANCELLED
-        self.metadata = self._account.metadata(
-            text=self.text, sources_count=len(self.sources), finish_reason=self.finish_reason
-        )
-        end = self._whole()
-        try:
-            outcome = await self._keeper.keep(end)
-        except Problem as problem:
-            log.warning("answer_not_kept", run_id=self.ids.run_id, code=problem.code())
-            await self._not_kept()
-            return
-        if outcome == "kept":
-            self._close(end.frames[-2:], end.last_event_id)
-        elif outcome == "ended":
-            self._fail_at(RESERVED_TERMINAL_ID, RunInterrupted("Another process has ended it."))
-        else:
-            self._fail_at(self.buffer.last_event_id + 1, RunDeleted())
-
-    def _whole(self) -> RunEnd:
-        number = self.buffer.last_event_id + 1
-        last = [
-            self._envelope.frame(number, "metadata", self.metadata),
-            self._terminal(number + 1, self.problem),
-        ]
-        is_cancelled = self.problem is None and self._is_cancelled
-        status = "failed" if self.problem else "cancelled" if is_cancelled else "completed"
-        return RunEnd(
-            status=status,
-            content=self.text,
-            sources=self.sources,
-            metadata=self.metadata,
-            finish_reason=self.finish_reason,
-            problem=self.problem,
-            last_event_id=number + 1,
-            frames=self.buffer.frames() + last,
-        )
-
-    def _terminal(self, number: int, problem: Problem | None) -> bytes:
-        if problem is None:
-            return self._envelope.frame(number, "done", done_data(self.ids, self.finish_reason))
-        public_url = self._ports.settings.public_url
-        data = error_data(problem, public_url=public_url, request_id=self._request_id)
-        return self._envelope.frame(number, "error", data)
-
-    async def _not_kept(self) -> None:
-        self.problem, self.finish_reason = AnswerNotKept(), "error"
-        self.metadata = self.metadata | {"finish_reason": "error"}
-        end = self._whole()
-        self._close(end.frames[-2:], end.last_event_id)
-        await self._keeper.keep_late(end)
-
-    def _fail_at(self, number: int, problem: Problem) -> None:
-        self.problem, self.finish_reason = problem, "error"
-        self._close([self._terminal(number, problem)], number)
-
-    def _close(self, frames: list[bytes], last_id: int) -> None:
-        for number, frame in zip(
-            range(last_id - len(frames) + 1, last_id + 1), frames, strict=True
-        ):
-            self.buffer.append(number, frame)
-        self.buffer.close()
-        self.ended.set()
-        log.info(
-            "run_ended",
-            run_id=self.ids.run_id,
-            finish_reason=self.finish_reason,
-            code=None if self.problem is None else self.problem.code(),
-            duration_ms=self.metadata["processing_time"],
-        )
+        ending = self._ending
+        ending.problem = ending.problem or self._stop_cause
+        is_cancelled = self._is_cancelled
+        if self._waits is not None and ending.problem is None and not is_cancelled:
+            state = self._waits.state | {"terms": self._terms.written}
+            waits = Suspended(state, self._waits.calls, self._waits.facts)
+            try:
+                if await ending.suspend(waits, self.shown, self._account):
+                    return
+                is_cancelled = True
+            except Problem as problem:
+                log.warning("run_not_suspended", run_id=self.ids.run_id, code=problem.code())
+                ending.problem = AnswerNotKept()
+        await ending.end(self.shown, self._account, is_cancelled=is_cancelled)

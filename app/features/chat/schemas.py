@@ -75,6 +75,43 @@ class ChatCreate(Body):
         return has_system or self.system_prompt_override is not None
 
 
+class ApprovalDecision(Body):
+    """What a person decides on a call that waits."""
+
+    model_config = example(decision="approve", arguments={"order": "1042", "amount": "99.90"})
+
+    decision: Literal["approve", "deny"]
+    arguments: Json | None = Field(
+        default=None,
+        description="With `approve`: the arguments to be used in place of the model's.",
+        examples=[{"order": "1042", "amount": "99.90"}],
+    )
+
+    @model_validator(mode="after")
+    def _changes_what_it_approves(self) -> "ApprovalDecision":
+        if self.decision == "deny" and self.arguments is not None:
+            raise ValueError("a call that is denied has no arguments")
+        return self
+
+
+class PendingCall(Resource):
+    """A call on which a person has to decide."""
+
+    call_id: Id = Field(validation_alias="id")
+    tool_id: Id
+    name: str
+    type: str
+    arguments: dict[str, Any] = Field(examples=[{"order": "1042", "amount": "149.90"}])
+    unsaid_destinations: list[str] = Field(
+        default=[],
+        description="Destinations among the arguments that neither the visitor nor the agent's"
+        " owner has named: they may come from a document, a page or another tool's answer.",
+        examples=[["contato@outra.example"]],
+    )
+    requested_at: Timestamp = Field(validation_alias="created_at")
+    expires_at: Timestamp
+
+
 class RunState(Resource):
     """One answer under way or done; `last_event_id` is the number of its newest stored event."""
 
@@ -89,6 +126,7 @@ class RunState(Resource):
         started_at="2026-11-23T20:17:00.123Z",
         ended_at="2026-11-23T20:17:04.456Z",
         error=None,
+        pending_calls=[],
     )
 
     id: Id
@@ -101,6 +139,10 @@ class RunState(Resource):
     started_at: Timestamp
     ended_at: Timestamp | None
     error: RunError | None
+    pending_calls: list[PendingCall] = Field(
+        default=[],
+        description="With `awaiting_approval`: what a person has to decide on before it goes on.",
+    )
 
 
 class ChatAnswer(Resource):
@@ -113,6 +155,7 @@ class ChatAnswer(Resource):
         run_id=RUN_ID,
         sources=[{"index": 1, "source": "loja-aurora.md", "score": 0.83}],
         tool_calls=[],
+        forms=[],
         metadata={
             "model": "gpt-4o-mini",
             "provider": "openai",
@@ -129,5 +172,8 @@ class ChatAnswer(Resource):
     run_id: Id
     sources: list[dict[str, Any]]
     tool_calls: list[dict[str, Any]]
+    forms: list[dict[str, Any]] = Field(
+        description="The forms to be drawn, as the `form` events of the stream give them."
+    )
     metadata: dict[str, Any]
     finish_reason: str

@@ -1,37 +1,40 @@
-"""One turn: look up, ask the model, pass its text on. One generator, one path for every client."""
+"""One turn: look up, ask the model, use tools, pass its text on. One path for every client."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
 
 from app.features.agents.schemas import Agent
-from app.features.chat.events import Answer, Asked, Counted, Progress, Source, TurnEvent, Written
-from app.features.chat.prompt import estimated_tokens, fitting, passages, system_message
+from app.features.chat.allowance import Allowance
+from app.features.chat.asking import answer
+from app.features.chat.destinations.guard import destinations_of
+from app.features.chat.dialogue import Dialogue
+from app.features.chat.events import Answer, Progress, Source, TurnEvent, Written
+from app.features.chat.hands import Hands
+from app.features.chat.last_words import last_words
+from app.features.chat.prompt import passages, system_message
+from app.features.chat.purse import Purse
+from app.features.chat.reply import Reply
 from app.features.chat.schemas import OnDisconnect
+from app.features.chat.terms import RunTerms
+from app.features.chat.tool_use import ToolUse
 from app.features.knowledge.service import KnowledgeService
-from app.ports.llm import (
-    ChatRequest,
-    ContextTooLong,
-    Finished,
-    Message,
-    ProviderDisconnected,
-    ProviderMalformed,
-    ResolvedModel,
-    TextDelta,
-    ToolCall,
-    Usage,
-)
+from app.ports.llm import ChatRequest, Message, ResolvedModel
 
 SEARCH_CHARS = 2000
+MAX_STEPS = "max_steps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPlan:
     """All that a turn needs to know before it begins."""
 
+    conversation_id: str
     agent: Agent
     model: ResolvedModel
+    fallbacks: list[ResolvedModel] = field(default_factory=list[ResolvedModel])
     instructions: list[str]
     history: list[Message]
     question: str
@@ -39,12 +42,29 @@ class TurnPlan:
     temperature: float
     max_tokens: int
     on_disconnect: OnDisconnect
+    earlier_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    hands: Hands | None = None
+    purse: Purse | None = None
+    unanswered: int = 0
+
+    @property
+    def terms(self) -> RunTerms:
+        """What holds for the run."""
+        return RunTerms(
+            model=self.model.model,
+            provider=self.model.provider.name,
+            temperature=self.temperature,
+            max_run_s=self.agent.guardrails.max_run_seconds,
+            on_disconnect=self.on_disconnect,
+            price=self.model.price,
+        )
 
 
 async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[TurnEvent]:
     """The events of one answer. Closing the generator closes the connection to the model.
 
     Raises:
+        BudgetExceeded: a budget does not allow to ask the model once more.
         ProviderFailed: the model did not answer, or not to the end.
     """
     sources: list[Source] = []
@@ -54,30 +74,52 @@ async def turn(plan: TurnPlan, knowledge: KnowledgeService) -> AsyncGenerator[Tu
         for source in sources:
             yield source
     yield Progress("generating", 30)
-    async with aclosing(_answer(plan, sources)) as answered:
-        async for event in answered:
+    dialogue = _dialogue(plan, sources)
+    allowance = Allowance(max_steps=plan.agent.guardrails.max_tool_steps)
+    tool_use = None
+    if plan.hands is not None:
+        known = cache(partial(destinations_of, plan, plan.hands.tools))
+        tool_use = ToolUse(dialogue, plan.hands, allowance, known, next_index=len(sources) + 1)
+    async with aclosing(converse(dialogue, tool_use, allowance)) as events:
+        async for event in events:
             yield event
 
 
-async def _answer(plan: TurnPlan, sources: list[Source]) -> AsyncGenerator[TurnEvent]:
-    """The model's answer; what it cannot read in one go is asked once more with less history."""
-    request = _request(plan, sources)
-    has_begun = False
-    try:
-        async with aclosing(_write(request, plan.model)) as written:
-            async for event in written:
-                has_begun = has_begun or isinstance(event, Answer)
+async def converse(
+    dialogue: Dialogue,
+    tool_use: ToolUse | None,
+    allowance: Allowance,
+    *,
+    has_said: bool = False,
+) -> AsyncGenerator[TurnEvent]:
+    """Model and tools by turns, until the model has said its last word, or a person has to."""
+    is_waiting = False
+    while not is_waiting:
+        may_call = tool_use is not None and not allowance.is_used_up
+        reply = Reply("\n\n" if has_said else "", may_call)
+        specs = () if tool_use is None else tool_use.specs
+        async with aclosing(answer(dialogue, specs, reply, has_said=has_said)) as answered:
+            async for event in answered:
                 yield event
-        return
-    except ContextTooLong:
-        read = request.messages[1:-1]
-        if has_begun or not read:
-            raise
-    newer = list(read[(len(read) + 1) // 2 :])
-    shorter = _request(replace(plan, history=newer), sources)
-    async with aclosing(_write(shorter, plan.model)) as written:
-        async for event in written:
-            yield event
+        has_said = has_said or reply.has_text
+        if tool_use is None or not (reply.calls and may_call):
+            for event in _closing(reply, dialogue, allowance, has_said=has_said):
+                yield event
+            return
+        async with aclosing(tool_use.take("".join(reply.texts), reply.calls)) as used:
+            async for event in used:
+                yield event
+        is_waiting = tool_use.is_waiting
+
+
+def _closing(
+    reply: Reply, dialogue: Dialogue, allowance: Allowance, *, has_said: bool
+) -> list[TurnEvent]:
+    """The end of the answer, with a word for the user where the model has found none."""
+    end = Written(MAX_STEPS if allowance.is_used_up else reply.finish_reason)
+    if reply.has_text or (has_said and not allowance.is_used_up):
+        return [end]
+    return [Answer(reply.lead + last_words(dialogue.base.language)), end]
 
 
 async def _look_up(plan: TurnPlan, knowledge: KnowledgeService) -> list[Source]:
@@ -90,10 +132,17 @@ async def _look_up(plan: TurnPlan, knowledge: KnowledgeService) -> list[Source]:
         mode=wanted.mode,
         must_exist=False,
     )
+    if not found.data:
+        await knowledge.note_gap(
+            plan.question,
+            agent_id=plan.agent.id,
+            conversation_id=plan.conversation_id,
+            base_ids=plan.agent.knowledge_base_ids,
+        )
     return [Source(index, hit) for index, hit in enumerate(found.data, 1)]
 
 
-def _request(plan: TurnPlan, sources: list[Source]) -> ChatRequest:
+def _dialogue(plan: TurnPlan, sources: list[Source]) -> Dialogue:
     shown = passages(sources)
     system = system_message(
         instructions=plan.instructions,
@@ -101,17 +150,12 @@ def _request(plan: TurnPlan, sources: list[Source]) -> ChatRequest:
         shown=shown,
         has_knowledge=bool(plan.agent.knowledge_base_ids),
         context_data=plan.context_data,
+        has_tools=plan.hands is not None,
+        earlier_calls=plan.earlier_calls,
     )
-    window = plan.model.provider.context_window(plan.model.model)
-    messages = fitting(
-        system,
-        plan.history,
-        Message("user", plan.question),
-        budget_tokens=window - plan.max_tokens,
-    )
-    return ChatRequest(
+    base = ChatRequest(
         model=plan.model.model,
-        messages=messages,
+        messages=(),
         question=plan.question,
         language=plan.agent.language,
         passages=shown,
@@ -119,24 +163,12 @@ def _request(plan: TurnPlan, sources: list[Source]) -> ChatRequest:
         max_tokens=plan.max_tokens,
         top_p=plan.agent.top_p,
     )
-
-
-async def _write(request: ChatRequest, model: ResolvedModel) -> AsyncGenerator[TurnEvent]:
-    finish_reason: str | None = None
-    yield Asked(sum(estimated_tokens(message) for message in request.messages))
-    async with aclosing(model.provider.stream(request)) as stream:
-        async for event in stream:
-            match event:
-                case TextDelta(text):
-                    yield Answer(text)
-                case Usage():
-                    yield Counted(event)
-                case ToolCall():
-                    raise ProviderMalformed("The model called a tool although it was given none.")
-                case Finished(reason):
-                    finish_reason = reason
-                case _:
-                    assert_never(event)
-    if finish_reason is None:
-        raise ProviderDisconnected("The answer ended without its end mark.")
-    yield Written(finish_reason)
+    return Dialogue(
+        model=plan.model,
+        fallbacks=list(plan.fallbacks),
+        base=base,
+        system=system,
+        history=list(plan.history),
+        question=Message("user", plan.question),
+        purse=plan.purse,
+    )

@@ -3,11 +3,24 @@
 from datetime import datetime
 from typing import Any
 
-from app.core.ids import ConversationId, OrganizationId
+from app.core.ids import ConversationId, MessageId, OrganizationId, new_id
 from app.core.schemas import rfc3339
 from app.domain_events import EVENTS
 from app.domain_events.conversation_resolved import ConversationResolved
-from app.features.conversations.schemas import Conversation, ConversationMessage
+from app.domain_events.feedback_received import FeedbackReceived
+from app.features.conversations.errors import (
+    ConversationNotFound,
+    ConversationVersionMismatch,
+    MessageNotFound,
+    NotAnAnswer,
+)
+from app.features.conversations.handoff_repository import requested, returned
+from app.features.conversations.schemas import (
+    Conversation,
+    ConversationMessage,
+    Feedback,
+    FeedbackGive,
+)
 from app.ports.store import Database
 
 
@@ -32,15 +45,27 @@ class ConversationRepository:
         return Conversation.model_validate(rows[0]) if rows else None
 
     async def update(
-        self, conversation_id: ConversationId, changes: dict[str, Any]
-    ) -> Conversation | None:
-        resolved = EVENTS["conversation_resolved"].of(
-            ConversationResolved(conversation_id=conversation_id)
+        self,
+        before: Conversation,
+        changes: dict[str, Any],
+        *,
+        expected_versions: list[int] | None,
+    ) -> Conversation:
+        resolved = ConversationResolved(conversation_id=before.id, agent_id=before.agent_id)
+        facts = [
+            EVENTS["conversation_resolved"].of(resolved, agent_id=before.agent_id),
+            returned(before),
+        ]
+        if "handoff" in changes:
+            facts.append(requested(before, changes["handoff"]))
+        result = await self._scope.call(
+            "conversation_update_v2",
+            id=before.id,
+            changes=changes,
+            expected_versions=expected_versions,
+            events=facts,
         )
-        row = await self._scope.call(
-            "conversation_update_v1", id=conversation_id, changes=changes, events=[resolved]
-        )
-        return None if row is None else Conversation.model_validate(row)
+        return _changed(result)
 
     async def delete(self, conversation_id: ConversationId) -> bool:
         return bool(
@@ -48,17 +73,62 @@ class ConversationRepository:
         )
 
     async def messages(
-        self, conversation_id: ConversationId, *, limit: int, after: str | None
+        self, conversation_id: ConversationId, *, limit: int, after: str | None, person: str | None
     ) -> list[ConversationMessage]:
+        """Oldest first; with the feedback of that person, or else the newest there is."""
         rows = await self._scope.call(
-            "rows_find_v1",
-            table="messages",
-            where={"conversation_id": conversation_id},
+            "messages_page_v1",
+            conversation_id=conversation_id,
             limit=limit,
             after=after,
-            descending=False,
+            person=person,
         )
         return [ConversationMessage.model_validate(row) for row in rows]
+
+    async def give_feedback(
+        self, conversation: Conversation, message_id: MessageId, body: FeedbackGive, *, person: str
+    ) -> Feedback:
+        """Keep it in place of what the person thought before."""
+        given = body.model_dump(mode="json")
+        fact = FeedbackReceived(
+            conversation_id=conversation.id,
+            message_id=message_id,
+            agent_id=conversation.agent_id,
+            visitor_id=conversation.visitor_id,
+            **given,
+        )
+        ids = {
+            "id": new_id(),
+            "conversation_id": conversation.id,
+            "message_id": message_id,
+            "agent_id": conversation.agent_id,
+            "given_by": person,
+        }
+        result = await self._scope.call(
+            "feedback_give_v1",
+            feedback=given | ids,
+            events=[EVENTS["feedback_received"].of(fact, agent_id=conversation.agent_id)],
+        )
+        match result["outcome"]:
+            case "message_not_found":
+                raise MessageNotFound
+            case "no_answer":
+                raise NotAnAnswer("Rate a message whose role is `assistant` or `operator`.")
+            case _:
+                return Feedback.model_validate(result["feedback"])
+
+
+def _changed(result: dict[str, Any]) -> Conversation:
+    match result["outcome"]:
+        case "not_found":
+            raise ConversationNotFound
+        case "version_mismatch":
+            raise ConversationVersionMismatch(
+                f"The conversation is at version {result['version']} now; read it again.",
+                version=result["version"],
+            )
+        case _:
+            return Conversation.model_validate(result["conversation"])
 
 
 def created_between(start: datetime | None, end: datetime | None) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The numbering of committed facts."""
+"""What happened: numbered facts, as a live stream and as history."""

@@ -1,42 +1,47 @@
 """Numbers committed facts in one short pass after another, in any number of processes."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import suppress
 
 import structlog
 
-from app.core.background import kept_up
 from app.core.errors import Problem
 from app.ports import Ports
-from app.ports.store import Scope
-from app.web.routing import FeatureContext
+from app.ports.bus import EVENTS_NUMBERED
 
-IDLE_POLL_S = 0.5
+BATCH = 1_000
+# Facts of this process wake the pass; this finds those of a process that died before its own pass.
+IDLE_POLL_S = 1.0
+# A pass is a commit of its own: under load many facts share one.
+PASS_EVERY_S = 0.02
 RETRY_POLL_S = 2.0
 log = structlog.get_logger(__name__)
 
 
-async def number_events(system: Scope) -> None:
+async def number_events(ports: Ports) -> None:
     """Work until cancelled."""
+    loop = asyncio.get_running_loop()
     while True:
-        try:
-            result = await system.call("events_number_v1")
-        except Problem as problem:
-            log.warning("numbering_paused", code=problem.code())
-            await asyncio.sleep(RETRY_POLL_S)
-            continue
-        if not result["numbered"]:
-            await asyncio.sleep(IDLE_POLL_S)
+        began_s = loop.time()
+        # Before the call: what is announced from here on may have been committed too late for it.
+        ports.announced.clear()
+        if not await _pass(ports):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_POLL_S):
+                    await ports.announced.wait()
+        # Who comes alone does not wait for company.
+        await asyncio.sleep(max(0.0, began_s + PASS_EVERY_S - loop.time()))
 
 
-@asynccontextmanager
-async def open_numbering(ports: Ports) -> FeatureContext:
-    """The pass for as long as the service runs."""
-    async with asyncio.TaskGroup() as tasks:
-        system = ports.database.system()
-        worker = tasks.create_task(kept_up(partial(number_events, system)))
-        try:
-            yield None
-        finally:
-            worker.cancel()
+async def _pass(ports: Ports) -> bool:
+    """Number what there is and tell of it; whether there may be more already."""
+    try:
+        result = await ports.database.system().call("events_number_v2", limit=BATCH)
+    except Problem as problem:
+        log.warning("numbering_paused", code=problem.code())
+        await asyncio.sleep(RETRY_POLL_S)
+        return True
+    if result["numbered"]:
+        await ports.bus.publish(EVENTS_NUMBERED, {"last": result["last"]})
+    # Another pass that is under way may have begun before our facts were committed.
+    return bool(result["is_busy"]) or result["numbered"] == BATCH

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_CHARS = 8
 SECRET_CHARS = 43  # 62^43 > 2^256
+KEY_BYTES = 64  # 62^51 < 2^304; the bits beyond make every digit as likely as any other
 _KEY = re.compile(r"(ac_live_([0-9A-Za-z]{8})_([0-9A-Za-z]{43}))_([0-9a-f]{8})")
 
 
@@ -40,9 +41,14 @@ class ApiKey:
         return hmac.compare_digest(self.secret_sha256, stored_sha256)
 
 
-def new_key() -> ApiKey:
-    """A fresh random key."""
-    return ApiKey(_random(ID_CHARS), _random(SECRET_CHARS))
+def new_key(randomness: bytes | None = None) -> ApiKey:
+    """A fresh key, from random bytes (KEY_BYTES of them) where some are given."""
+    given = secrets.token_bytes(KEY_BYTES) if randomness is None else randomness
+    number, digits = int.from_bytes(given), ""
+    for _ in range(ID_CHARS + SECRET_CHARS):
+        number, digit = divmod(number, len(ALPHABET))
+        digits += ALPHABET[digit]
+    return ApiKey(digits[:ID_CHARS], digits[ID_CHARS:])
 
 
 def read_key(text: str) -> ApiKey | None:
@@ -51,7 +57,3 @@ def read_key(text: str) -> ApiKey | None:
     if match is None or f"{zlib.crc32(match[1].encode()):08x}" != match[4]:
         return None
     return ApiKey(match[2], match[3])
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))

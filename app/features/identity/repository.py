@@ -1,11 +1,15 @@
-"""Organizations and API keys in the database."""
+"""Organizations, members and API keys in the database, before any organization is known."""
 
 from datetime import datetime
+from typing import Any, Literal
 
+from app.core.clock import Clock
 from app.core.ids import OrganizationId, new_id
 from app.core.schemas import Resource
 from app.features.identity.keys import ApiKey
 from app.ports.store import Database
+
+PURGED_AT_ONCE = 500
 
 
 class StoredKey(Resource):
@@ -18,6 +22,31 @@ class StoredKey(Resource):
     scopes: list[str]
     expires_at: datetime | None
     revoked_at: datetime | None
+    previous_sha256: str | None
+    previous_until: datetime | None
+
+    def takes(self, key: ApiKey, clock: Clock) -> bool:
+        """Whether this is the key, and it may be used at the moment."""
+        now = clock.now()
+        is_previous = (
+            self.previous_sha256 is not None
+            and key.matches(self.previous_sha256)
+            and self.previous_until is not None
+            and now < self.previous_until
+        )
+        is_current = key.matches(self.secret_sha256)
+        has_expired = self.expires_at is not None and self.expires_at <= now
+        return (is_current or is_previous) and not has_expired and self.revoked_at is None
+
+
+class Member(Resource):
+    """A session's user and organization by our own ids, unless one of them has ended."""
+
+    outcome: Literal["member", "user_deleted", "organization_deleted", "membership_ended"]
+    organization_id: str = ""
+    user_id: str = ""
+    role: str = ""
+    """The token's, or what Clerk has told since the token was issued."""
 
 
 class IdentityRepository:
@@ -50,3 +79,29 @@ class IdentityRepository:
         """The key with this public id in any organization."""
         row = await self._system.call("api_key_find_v1", public_id=public_id)
         return None if row is None else StoredKey.model_validate(row)
+
+    async def resolve(self, *, organization: str, user: str, role: str, issued_at_s: int) -> Member:
+        """Our ids of a session, whose ids are Clerk's; made where they are missing."""
+        row = await self._system.call(
+            "session_resolve_v1",
+            clerk_organization=organization,
+            clerk_user=user,
+            role=role,
+            issued_at_s=issued_at_s,
+            new_organization_id=new_id(),
+            new_user_id=new_id(),
+        )
+        return Member.model_validate(row)
+
+    async def touch(self, uses: list[dict[str, Any]]) -> None:
+        """Note when and from where keys were last used."""
+        await self._system.call("api_keys_touch_v1", uses=uses)
+
+    async def purge(self, *, older_than_s: int) -> None:
+        """Delete what is kept no longer: of ended organizations, of keys, by the retention set."""
+        await self._system.call("idempotency_purge_v1")
+        while await self._system.call("conversations_expire_v1", limit=PURGED_AT_ONCE) == (
+            PURGED_AT_ONCE
+        ):
+            pass
+        await self._system.call("organizations_purge_v1", older_than_s=older_than_s)

@@ -1,26 +1,29 @@
-"""Whose a credential is, and the key that a newcomer finds in the data folder."""
+"""Whose a credential is: an API key, a Clerk session token, or the token of a widget session."""
 
-import asyncio
-import os
-import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from app.core.clock import Clock
 from app.core.ids import OrganizationId
-from app.features.identity.keys import ApiKey, new_key, read_key
-from app.features.identity.repository import IdentityRepository, StoredKey
+from app.features.identity.errors import AccessEnded, OrganizationRequired, SessionPending
+from app.features.identity.first_key import FirstKey
+from app.features.identity.key_uses import KeyUses
+from app.features.identity.keys import read_key
+from app.features.identity.repository import IdentityRepository, Member, StoredKey
+from app.features.identity.roles import scopes_of
+from app.features.identity.session_tokens import (
+    Membership,
+    Session,
+    SessionTokens,
+    TokenRefused,
+)
+from app.features.identity.widget_sessions import PREFIX, WidgetSessions
 from app.ports import Ports
-from app.ports.cache import Cache
-from app.ports.store import StoreUnavailable
 from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 
-LOCAL = "local"
 # A revoked key is dead everywhere within this time.
-CACHE_S = 5.0
+KEY_CACHE_S = 5.0
+MEMBER_CACHE_S = 30.0
 log = structlog.get_logger(__name__)
 
 
@@ -28,27 +31,40 @@ class IdentityService:
     """Checks credentials."""
 
     def __init__(
-        self, repository: IdentityRepository, cache: Cache, clock: Clock, first_key: "FirstKey"
+        self,
+        ports: Ports,
+        uses: KeyUses,
+        *,
+        tokens: SessionTokens | None,
+        first_key: FirstKey | None,
     ) -> None:
-        self._repository = repository
-        self._cache = cache
-        self._clock = clock
-        self._first_key = first_key
+        self._repository = IdentityRepository(ports.database)
+        self._cache, self._clock = ports.cache, ports.clock
+        self._uses, self._tokens, self._first_key = uses, tokens, first_key
+        self._widgets = WidgetSessions(ports)
 
-    async def authenticate(self, credential: str) -> Caller:
-        """The caller of an API key; every failure looks the same from outside.
+    async def authenticate(self, credential: str, *, address: str = "") -> Caller:
+        """The caller of a credential; every failure of one kind looks the same from outside.
 
         Raises:
             InvalidCredential: malformed, unknown, expired or revoked.
+            OrganizationRequired, SessionPending, AccessEnded: a session that may do nothing here.
+            ServiceUnavailable: it cannot be checked at the moment.
         """
-        await self._first_key.register()
+        if credential.startswith(PREFIX):
+            return await self._widgets.caller(credential, address=address)
+        if self._tokens is not None and credential.count(".") == 2:
+            return await self._signed_in(self._tokens, credential)
+        return await self._key_holder(credential, address)
+
+    async def _key_holder(self, credential: str, address: str) -> Caller:
+        if self._first_key is not None:
+            await self._first_key.register()
         key = read_key(credential)
         stored = await self._find(key.public_id) if key else None
-        if key is None or stored is None or not key.matches(stored.secret_sha256):
-            raise _refused()
-        expired = stored.expires_at is not None and stored.expires_at <= self._clock.now()
-        if expired or stored.revoked_at is not None:
-            raise _refused()
+        if key is None or stored is None or not stored.takes(key, self._clock):
+            raise _refused("The API key is not valid.")
+        self._uses.note(stored.id, address)
         return Caller(
             OrganizationId(stored.organization_id), f"api_key:{stored.id}", frozenset(stored.scopes)
         )
@@ -58,74 +74,63 @@ class IdentityService:
             found = await self._repository.find_key(public_id)
             return None if found is None else found.model_dump(mode="json")
 
-        row = await self._cache.fetch(f"api_key:{public_id}", load, ttl_s=CACHE_S)
+        row = await self._cache.fetch(f"api_key:{public_id}", load, ttl_s=KEY_CACHE_S)
         return None if row is None else StoredKey.model_validate(row)
 
+    async def _signed_in(self, tokens: SessionTokens, credential: str) -> Caller:
+        try:
+            session = await tokens.read(credential)
+        except TokenRefused as refused:
+            log.info("session_token_refused", reason=str(refused))
+            raise _refused("The session token is not valid.") from None
+        if session.is_pending:
+            raise SessionPending("Finish signing in, then ask for a new session token.")
+        if session.membership is None:
+            raise OrganizationRequired("Make an organization active, e.g. with setActive().")
+        member = await self._member(session)
+        if member.outcome != "member":
+            raise AccessEnded("Sign in again, or ask an administrator of the organization.")
+        return Caller(
+            OrganizationId(member.organization_id),
+            f"user:{member.user_id}",
+            _scopes(session.membership, member),
+            impersonator=session.impersonator,
+            clerk_organization=session.membership.organization,
+        )
 
-def _refused() -> InvalidCredential:
-    return InvalidCredential("The API key is not valid.", headers=WWW_AUTHENTICATE)
+    async def _member(self, session: Session) -> Member:
+        membership = session.membership
+        if membership is None:
+            raise OrganizationRequired
 
+        async def load() -> Any:
+            found = await self._repository.resolve(
+                organization=membership.organization,
+                user=session.user,
+                role=membership.role,
+                issued_at_s=session.issued_at_s,
+            )
+            return found.model_dump(mode="json")
 
-class FirstKey:
-    """The key in the data folder, made known to the database as soon as that can be reached."""
-
-    def __init__(self, repository: IdentityRepository, key: ApiKey) -> None:
-        self._repository = repository
-        self._key = key
-        self._is_registered = False
-        self._turn = asyncio.Lock()
-
-    async def register(self) -> None:
-        """Register it, and the organization `local` that it belongs to, if that is not done yet.
-
-        Raises:
-            StoreUnavailable: the database cannot be reached; nobody can be authenticated then.
-        """
-        if self._is_registered:
-            return
-        async with self._turn:
-            if not self._is_registered:
-                organization_id = await self._repository.ensure_organization(LOCAL, "Local")
-                await self._repository.register_key(
-                    organization_id, self._key, name="First key", scopes=["*"]
-                )
-                self._is_registered = True
-
-
-async def open_local_organization(ports: Ports) -> IdentityService:
-    """The organization `local` and the key in `DATA_DIR/api_key`, both made at the first start.
-
-    A key file that the database does not know (a new database over an old folder) is registered
-    again, so the file is always the truth.
-    """
-    repository = IdentityRepository(ports.database)
-    path = ports.settings.data_dir / "api_key"
-    kept = _kept_key(path)
-    key = kept or new_key()
-    if kept is None:
-        _keep(path, key)
-        log.info("api_key_created", kept_in=str(path))
-        # Once, on standard output and not in the log: logs are collected and kept.
-        sys.stdout.write(f"API key of the organization {LOCAL} (kept in {path}): {key.text}\n")
-        sys.stdout.flush()
-    first_key = FirstKey(repository, key)
-    with suppress(StoreUnavailable):
-        await first_key.register()
-    return IdentityService(repository, ports.cache, ports.clock, first_key)
+        # The role is part of the key, as the database is told of it.
+        key = f"{member_key(membership.organization, session.user)}:{membership.role}"
+        member = Member.model_validate(await self._cache.fetch(key, load, ttl_s=MEMBER_CACHE_S))
+        if member.outcome != "member" or member.role not in ("", membership.role):
+            await self._cache.forget(key)  # a token that is issued later may be more
+        return member
 
 
-def _kept_key(path: Path) -> ApiKey | None:
-    with suppress(FileNotFoundError):
-        return read_key(path.read_text().strip())
-    return None
+def _scopes(membership: Membership, member: Member) -> frozenset[str]:
+    if member.role in ("", membership.role):  # cached by a process of the version before
+        return scopes_of(membership.role, membership.permissions)
+    # The token is older than the role: nobody knows what permissions go with that one.
+    return scopes_of(member.role, frozenset())
 
 
-def _keep(path: Path, key: ApiKey) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(key.text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+def member_key(organization: str, user: str) -> str:
+    """Where a membership is cached, by Clerk's ids."""
+    return f"member:{organization}:{user}"
+
+
+def _refused(detail: str) -> InvalidCredential:
+    return InvalidCredential(detail, headers=WWW_AUTHENTICATE)

@@ -1,5 +1,6 @@
 """/api/v2/knowledge: uploads and documents."""
 
+import asyncio
 from typing import Annotated, Any, cast
 from urllib.parse import quote
 
@@ -20,13 +21,14 @@ from app.features.knowledge.incoming import MAX_FILE_BYTES, MAX_FILES, IncomingF
 from app.features.knowledge.schemas import (
     Chunk,
     Document,
-    DocumentText,
     Status,
     Uploaded,
     UploadedDocument,
 )
 from app.features.knowledge.service import KnowledgeService
+from app.ports import Ports
 from app.web.auth import KnowledgeReader, KnowledgeWriter
+from app.web.deadlines import at_its_own_pace
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
@@ -47,7 +49,7 @@ Readable = Annotated[KnowledgeService, Depends(_readable)]
 Writable = Annotated[KnowledgeService, Depends(_writable)]
 
 
-def _metadata(
+async def _metadata(
     metadata: Annotated[
         str | None,
         Form(
@@ -70,6 +72,13 @@ def _metadata(
     raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}])
 
 
+async def _received(part: UploadFile, ports: Ports) -> IncomingFile:
+    """A file out of the spool where it lies, whole and checked."""
+    await part.seek(0)
+    content = await part.read(MAX_FILE_BYTES + 1)
+    return await asyncio.to_thread(receive, part.filename, content, ports.parsers)
+
+
 @router.post(
     "/upload",
     status_code=202,
@@ -79,6 +88,7 @@ def _metadata(
         **problems(KnowledgeBaseNotFound, InvalidUpload, PayloadTooLarge, FormatNotSupported),
     },
 )
+@at_its_own_pace
 async def upload(
     ports: OpenPorts,
     knowledge: Writable,
@@ -87,45 +97,32 @@ async def upload(
     knowledge_base_id: Annotated[Id, Form()],
     metadata: Annotated[dict[str, Any], Depends(_metadata)],
 ) -> Uploaded:
-    """PDF, HTML, Markdown and text files, told from their bytes, whatever they are called.
+    """Files told from their bytes, whatever they are called.
+
+    PDF, Word (docx), PowerPoint (pptx), Excel (xlsx, xls), OpenDocument (odt, ods), EPUB, e-mail
+    (eml), HTML, Markdown, CSV, JSON and plain text. Headings become the path of each passage, rows
+    of tables carry the names of their columns, pages and slides are counted.
 
     Indexing goes on after the answer; follow it at `GET /documents/{id}`: `status` and `progress`.
     Unless all files are acceptable, none is kept. Each file is read in a process of its own with
     limits on time and memory. One that cannot be read becomes `failed`, and `error.code` says why:
     `document_encrypted`, `document_without_text` (a scan), `document_empty`,
-    `document_too_complex`, `document_unreadable`. Pages of a PDF come back with each passage.
+    `document_too_complex`, `document_unreadable`.
     """
     if len(file) > MAX_FILES:
         raise InvalidUpload(f"Send at most {MAX_FILES} files at once.")
     base_id = KnowledgeBaseId(knowledge_base_id)
     await knowledge.get_base(base_id)
-    incoming: list[IncomingFile] = []
+    for part in file if len(file) > 1 else ():
+        async with ports.files.room(part.size or MAX_FILE_BYTES):
+            await _received(part, ports)
+    kept: list[UploadedDocument] = []
     for part in file:
-        incoming.append(receive(part.filename, await part.read(MAX_FILE_BYTES + 1), ports.parsers))
-    kept = [await knowledge.add_file(one, base_id, metadata) for one in incoming]
+        async with ports.files.room(part.size or MAX_FILE_BYTES):
+            kept.append(await knowledge.add_file(await _received(part, ports), base_id, metadata))
     if all(document.duplicate for document in kept):
         response.status_code = 200
     return Uploaded(data=kept)
-
-
-@router.post(
-    "/documents",
-    status_code=202,
-    summary="Add a text",
-    responses={
-        200: {"model": UploadedDocument, "description": "It was in the base already."},
-        **problems(KnowledgeBaseNotFound),
-    },
-)
-async def create_document(
-    body: DocumentText, knowledge: Writable, response: Response
-) -> UploadedDocument:
-    """A text as a document; Markdown headings become its structure."""
-    document = await knowledge.add_text(body)
-    response.headers["Location"] = f"/api/v2/knowledge/documents/{document.id}"
-    if document.duplicate:
-        response.status_code = 200
-    return document
 
 
 @router.get("/documents", summary="List documents", responses=problems(InvalidCursor))

@@ -1,6 +1,7 @@
 """What can be wrong with a request about knowledge."""
 
 from app.core.errors import Conflict, InvalidRequest, NotFound, UnsupportedMediaType
+from app.ports.fetch import FetchFailed
 
 
 class KnowledgeBaseNotFound(NotFound):
@@ -9,6 +10,18 @@ class KnowledgeBaseNotFound(NotFound):
 
 class DocumentNotFound(NotFound):
     """There is no such document in this organization."""
+
+
+class GapNotFound(NotFound):
+    """There is no such gap in this organization."""
+
+
+class DocumentDuplicated(Conflict):
+    """Another document of the base holds the same bytes."""
+
+
+class SourceFailed(FetchFailed):
+    """The address did not give a document."""
 
 
 class FormatNotSupported(UnsupportedMediaType):

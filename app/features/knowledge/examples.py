@@ -8,6 +8,10 @@ BASE: dict[str, Any] = {
     "description": "",
     "language": "pt-BR",
     "chunking": {"size": 300, "overlap": 0},
+    "embedding_model": "openai/text-embedding-3-small",
+    "served_embedding_model": "openai/text-embedding-3-small",
+    "embedding_progress": 100,
+    "embedding_error": None,
     "created_at": "2026-11-23T20:15:00.123Z",
     "updated_at": "2026-11-23T20:15:00.123Z",
 }
@@ -19,6 +23,9 @@ DOCUMENT: dict[str, Any] = {
     "size_bytes": 8154,
     "sha256": "5b1f0c7e9a2d4e6f8091a3b5c7d9e1f30412233445566778899aabbccddeeff0",
     "metadata": {"team": "loja"},
+    "source_url": None,
+    "fetched_at": None,
+    "question": None,
     "status": "processing",
     "progress": 40,
     "chunk_count": 0,
@@ -26,6 +33,23 @@ DOCUMENT: dict[str, Any] = {
     "created_at": "2026-11-23T20:16:00.123Z",
     "updated_at": "2026-11-23T20:16:00.456Z",
 }
+NEW_DOCUMENTS: list[Any] = [
+    {
+        "knowledge_base_id": BASE["id"],
+        "name": "horario.md",
+        "text": "# Horário\n\nA loja abre de segunda a sexta, das 9h às 18h.",
+        "metadata": {"team": "loja"},
+    },
+    {
+        "knowledge_base_id": BASE["id"],
+        "url": "https://www.aurora.example/politica-de-trocas",
+    },
+    {
+        "knowledge_base_id": BASE["id"],
+        "question": "Vocês entregam aos sábados?",
+        "answer": "Sim, das 9h às 13h, na capital.",
+    },
+]
 CHUNK: dict[str, Any] = {
     "id": "01938f5f-1b00-7a11-9c22-3d4e5f6a7b8c",
     "document_id": DOCUMENT["id"],
@@ -49,11 +73,13 @@ HIT: dict[str, Any] = {
     "scores": {"lexical": 0.82, "semantic": 0.79},
     "metadata": DOCUMENT["metadata"],
     "highlights": [CHUNK["content"]],
+    "chunk_ids": [CHUNK["id"]],
 }
 FOUND: dict[str, Any] = {
     "data": [HIT],
     "query": "Qual é o prazo de entrega para o Nordeste?",
     "mode_used": "hybrid",
+    "degraded": False,
     "total_results": 1,
     "took_ms": 12,
 }

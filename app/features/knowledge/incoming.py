@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.errors import PayloadTooLarge
@@ -20,22 +20,50 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document is from: an address with the marks of what it gave, or a question."""
+
+    source_url: str | None = None
+    source_etag: str | None = None
+    source_modified: str | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncomingFile:
-    """A file that can be stored: its bytes and what was found out about them."""
+    """A file that can be stored: its bytes and what was found out about them.
+
+    It is hashed when it is made: make a large one in a thread.
+    """
 
     name: str
     content: bytes
     content_type: str
+    source: Source = Source()
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha256", hashlib.sha256(self.content).hexdigest())
 
     def fields(self, knowledge_base_id: str, metadata: dict[str, Any]) -> dict[str, Any]:
         """The row of its document, without an id."""
         return {
             "knowledge_base_id": knowledge_base_id,
             "name": self.name,
+            "metadata": metadata,
+            "question": self.source.question,
+            "source_url": self.source.source_url,
+            **self.renewal(),
+        }
+
+    def renewal(self) -> dict[str, Any]:
+        """What changes in the row when an address gives something else."""
+        return {
             "content_type": self.content_type,
             "size_bytes": len(self.content),
-            "sha256": hashlib.sha256(self.content).hexdigest(),
-            "metadata": metadata,
+            "sha256": self.sha256,
+            "source_etag": self.source.source_etag,
+            "source_modified": self.source.source_modified,
         }
 
 

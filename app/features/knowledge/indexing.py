@@ -1,7 +1,7 @@
 """The queue of documents as a worker sees it; every step carries the lease that fences it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from app.core.errors import Problem
@@ -10,9 +10,11 @@ from app.core.schemas import Resource
 from app.domain_events import EVENTS
 from app.domain_events.document_failed import DocumentFailed
 from app.domain_events.document_ready import DocumentReady
-from app.features.knowledge.schemas import Chunking
+from app.features.knowledge.base_schemas import Chunking
 from app.ports.parser import TextChunk
 from app.ports.store import Database
+
+_COLUMNS = tuple(field.name for field in fields(TextChunk))
 
 
 class LeaseLost(Exception):
@@ -27,6 +29,7 @@ class ClaimedDocument(Resource):
     knowledge_base_id: str
     name: str
     content_type: str
+    size_bytes: int
     attempts: int
     lease_id: str
     chunking: Chunking
@@ -60,7 +63,7 @@ class IndexingQueue:
             document,
             "document_stage_v1",
             lease_s=self._lease_s,
-            chunks=[asdict(chunk) | {"id": new_id()} for chunk in chunks],
+            chunks=[_row(chunk) for chunk in chunks],
             progress=progress,
         )
 
@@ -98,7 +101,7 @@ class IndexingQueue:
 
     async def sweep(self) -> int:
         """Forget files whose document was never made."""
-        return int(await self._database.system().call("files_sweep_v1"))
+        return int(await self._database.system().call("files_sweep_v2"))
 
     async def _step(self, document: ClaimedDocument, function: str, **arguments: Any) -> None:
         held = await self._database.scoped(document.organization_id).call(
@@ -106,3 +109,8 @@ class IndexingQueue:
         )
         if not held:
             raise LeaseLost
+
+
+def _row(chunk: TextChunk) -> dict[str, Any]:
+    # Of thousands, with `asdict`, this took four times as long as writing the JSON.
+    return {name: getattr(chunk, name) for name in _COLUMNS} | {"id": new_id()}

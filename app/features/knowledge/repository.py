@@ -2,10 +2,38 @@
 
 from typing import Any
 
+import structlog
+
+from app.core.errors import Problem
 from app.core.ids import DocumentId, KnowledgeBaseId, OrganizationId, new_id
-from app.features.knowledge.errors import KnowledgeBaseNotFound
-from app.features.knowledge.schemas import Chunk, Document, Hit, KnowledgeBase, UploadedDocument
+from app.core.schemas import Resource
+from app.features.knowledge.base_schemas import KnowledgeBase
+from app.features.knowledge.errors import (
+    DocumentDuplicated,
+    DocumentNotFound,
+    KnowledgeBaseNotFound,
+)
+from app.features.knowledge.schemas import (
+    Chunk,
+    Document,
+    Mode,
+    Passage,
+    SourcedDocument,
+    UploadedDocument,
+)
+from app.features.knowledge.searched import Question
+from app.features.knowledge.wording import impersonal
 from app.ports.store import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Found(Resource):
+    """The first passages of a search, how many there are in all, and the stems looked for."""
+
+    data: list[Passage]
+    total_results: int
+    terms: list[str]
 
 
 class KnowledgeRepository:
@@ -48,8 +76,26 @@ class KnowledgeRepository:
     async def delete_base(self, base_id: KnowledgeBaseId) -> bool:
         return bool(await self._scope.call("knowledge_base_delete_v1", id=base_id))
 
+    async def note_gap(
+        self, question: str, *, agent_id: str, conversation_id: str, base_ids: list[str]
+    ) -> None:
+        try:
+            await self._scope.call(
+                "gap_record_v2",
+                id=new_id(),
+                agent_id=agent_id,
+                conversation_id=conversation_id,
+                base_ids=base_ids,
+                question=impersonal(question),
+            )
+        except Problem as problem:
+            log.warning("gap_not_noted", code=problem.code())
+
+    async def reindex_base(self, base_id: KnowledgeBaseId) -> int:
+        return int(await self._scope.call("knowledge_base_reindex_v1", id=base_id))
+
     async def create_document(self, fields: dict[str, Any]) -> UploadedDocument:
-        result = await self._scope.call("document_create_v1", document=fields)
+        result = await self._scope.call("document_create_v2", document=fields)
         if result["outcome"] == "base_not_found":
             raise KnowledgeBaseNotFound
         duplicate = result["outcome"] == "duplicate"
@@ -63,11 +109,29 @@ class KnowledgeRepository:
         )
         return [Document.model_validate(row) for row in rows]
 
-    async def find_document(self, document_id: DocumentId) -> Document | None:
-        rows = await self._scope.call(
-            "rows_find_v1", table="documents", where={"id": document_id}, limit=1
-        )
-        return Document.model_validate(rows[0]) if rows else None
+    async def find_document(self, document_id: DocumentId) -> SourcedDocument | None:
+        return await self._find_one({"id": document_id})
+
+    async def find_sourced(self, base_id: KnowledgeBaseId, url: str) -> SourcedDocument | None:
+        return await self._find_one({"knowledge_base_id": base_id, "source_url": url})
+
+    async def find_by_content(self, base_id: str, sha256: str) -> SourcedDocument | None:
+        return await self._find_one({"knowledge_base_id": base_id, "sha256": sha256})
+
+    async def _find_one(self, where: dict[str, Any]) -> SourcedDocument | None:
+        rows = await self._scope.call("rows_find_v1", table="documents", where=where, limit=1)
+        return SourcedDocument.model_validate(rows[0]) if rows else None
+
+    async def reindex_document(
+        self, document_id: DocumentId, source: dict[str, Any] | None
+    ) -> Document:
+        """Queue it anew, with what was fetched: nothing new if that is empty."""
+        result = await self._scope.call("document_reindex_v1", id=document_id, source=source)
+        if result["outcome"] == "not_found":
+            raise DocumentNotFound
+        if result["outcome"] == "duplicate":
+            raise DocumentDuplicated
+        return Document.model_validate(result["document"])
 
     async def delete_document(self, document_id: DocumentId) -> bool:
         return bool(await self._scope.call("document_delete_v1", id=document_id))
@@ -88,20 +152,21 @@ class KnowledgeRepository:
 
     async def search(
         self,
-        query: str,
+        question: Question,
         *,
-        base_ids: list[str],
         limit: int,
-        threshold: float,
-        filters: dict[str, Any],
-    ) -> tuple[list[Hit], int]:
-        """The best passages and how many there are in all."""
+        vectors: list[dict[str, object]],
+        mode: Mode,
+    ) -> Found:
+        """The best passages, and what was looked for."""
         result = await self._scope.call(
-            "knowledge_search_v1",
-            base_ids=base_ids,
-            query=query,
+            "knowledge_search_v2",
+            base_ids=question.base_ids,
+            query=question.text,
             limit=limit,
-            threshold=threshold,
-            filters=filters,
+            threshold=question.threshold,
+            filters=question.filters,
+            vectors=vectors,
+            mode=mode,
         )
-        return [Hit.model_validate(row) for row in result["data"]], result["total_results"]
+        return Found.model_validate(result)

@@ -7,16 +7,12 @@ from fastapi import Depends, Path, Query, Response
 from app.core.ids import KnowledgeBaseId
 from app.core.pagination import InvalidCursor, Page
 from app.core.schemas import Id
+from app.features.knowledge.base_schemas import BaseCreate, BaseUpdate, KnowledgeBase, Reindexing
 from app.features.knowledge.errors import EmbedderNotConfigured, KnowledgeBaseNotFound
-from app.features.knowledge.schemas import (
-    BaseCreate,
-    BaseUpdate,
-    KnowledgeBase,
-    SearchRequest,
-    SearchResult,
-)
+from app.features.knowledge.schemas import SearchRequest, SearchResult
 from app.features.knowledge.service import KnowledgeService
 from app.features.knowledge.worker import open_indexing
+from app.ports.embedder import UnknownEmbedder
 from app.web.auth import KnowledgeReader, KnowledgeWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
 from app.web.problems import problems
@@ -53,7 +49,12 @@ async def list_bases(
     return pages.page(rows, limit, lambda row: row.id)
 
 
-@router.post("/bases", status_code=201, summary="Create a knowledge base")
+@router.post(
+    "/bases",
+    status_code=201,
+    summary="Create a knowledge base",
+    responses=problems(UnknownEmbedder),
+)
 async def create_base(body: BaseCreate, knowledge: Writable, response: Response) -> KnowledgeBase:
     """A new, empty base."""
     base = await knowledge.create_base(body)
@@ -70,10 +71,16 @@ async def get_base(base_id: PathId, knowledge: Readable) -> KnowledgeBase:
 
 
 @router.patch(
-    "/bases/{base_id}", summary="Change a knowledge base", responses=problems(KnowledgeBaseNotFound)
+    "/bases/{base_id}",
+    summary="Change a knowledge base",
+    responses=problems(KnowledgeBaseNotFound, UnknownEmbedder),
 )
 async def update_base(base_id: PathId, body: BaseUpdate, knowledge: Writable) -> KnowledgeBase:
-    """Its name, description or chunking; chunking holds for what is indexed from then on."""
+    """Its name, description, chunking or embedding model.
+
+    Chunking holds for what is indexed from then on. Vectors of another model are built beside the
+    present ones, which searches use until the new ones are whole: `embedding_progress` tells.
+    """
     return await knowledge.update_base(KnowledgeBaseId(base_id), body)
 
 
@@ -86,6 +93,19 @@ async def update_base(base_id: PathId, body: BaseUpdate, knowledge: Writable) ->
 async def delete_base(base_id: PathId, knowledge: Writable) -> None:
     """The base with all its documents. Agents that used it go on without it."""
     await knowledge.delete_base(KnowledgeBaseId(base_id))
+
+
+@router.post(
+    "/bases/{base_id}/reindex",
+    summary="Index a knowledge base anew",
+    responses=problems(KnowledgeBaseNotFound),
+)
+async def reindex_base(base_id: PathId, knowledge: Writable) -> Reindexing:
+    """All its documents are read and cut again, by the base's present `chunking`.
+
+    Each is found as it was until its new chunks are whole. Follow it at `GET /documents`.
+    """
+    return await knowledge.reindex_base(KnowledgeBaseId(base_id))
 
 
 @router.post(

@@ -1,66 +1,15 @@
-"""Knowledge bases, documents and search as clients send and receive them."""
+"""Documents and search as clients send and receive them."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.schemas import Body, Id, Json, Name, Resource, Text, Timestamp, example
+from app.core.schemas import Body, Id, Json, Resource, Text, Timestamp, example
 from app.features.knowledge import examples
+from app.features.knowledge.incoming import Source
 
-Description = Annotated[str, StringConstraints(max_length=1000), Text]
-Language = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["pt-BR"])
-]
 Status = Literal["queued", "processing", "ready", "failed"]
 Mode = Literal["hybrid", "semantic", "lexical"]
-
-
-class Chunking(Body):
-    """How documents are cut, in tokens."""
-
-    size: Annotated[int, Field(ge=50, le=2000)] = 300
-    overlap: Annotated[int, Field(ge=0, le=500)] = 0
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Chunking":
-        if self.overlap >= self.size:
-            raise ValueError("overlap must be smaller than size")
-        return self
-
-
-class BaseCreate(Body):
-    """A new knowledge base."""
-
-    model_config = example(name="Políticas", language="pt-BR")
-
-    name: Name
-    description: Description = ""
-    language: Language = Field(default="pt-BR", description="What its documents are written in.")
-    chunking: Chunking = Chunking()
-
-
-class BaseUpdate(Body):
-    """The fields to be changed; chunking holds for what is indexed from now on."""
-
-    model_config = example(name="Políticas 2027", chunking={"size": 400, "overlap": 40})
-
-    name: Name = ""
-    description: Description = ""
-    chunking: Chunking = Chunking()
-
-
-class KnowledgeBase(Resource):
-    """A collection of documents."""
-
-    model_config = example(**examples.BASE)
-
-    id: Id
-    name: str
-    description: str
-    language: str
-    chunking: Chunking
-    created_at: Timestamp
-    updated_at: Timestamp
 
 
 class DocumentText(Body):
@@ -100,12 +49,27 @@ class Document(Resource):
     size_bytes: int
     sha256: str
     metadata: Json
+    source_url: str | None = Field(description="The address that it was read from.")
+    fetched_at: Timestamp | None = Field(description="When that was read last.")
+    question: str | None = Field(description="The question that it answers.")
     status: Status
     progress: Annotated[int, Field(description="Percent.")]
     chunk_count: int
     error: DocumentError | None
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class SourcedDocument(Document):
+    """A document with what its address said of it last; that is nobody else's business."""
+
+    source_etag: str | None
+    source_modified: str | None
+
+    @property
+    def source(self) -> Source:
+        """Where it is from, to be asked whether it has changed."""
+        return Source(self.source_url, self.source_etag, self.source_modified)
 
 
 class UploadedDocument(Document):
@@ -174,8 +138,26 @@ class Scores(Resource):
     semantic: float | None = None
 
 
+class Passage(Resource):
+    """A chunk that was found, and its place in its document."""
+
+    id: Id
+    document_id: Id
+    knowledge_base_id: Id
+    name: str
+    content: str
+    heading: str
+    page: int | None
+    ordinal: int
+    char_start: int
+    char_end: int
+    score: float
+    scores: Scores
+    metadata: dict[str, Any]
+
+
 class Hit(Resource):
-    """A passage that was found."""
+    """A passage that was found; neighbours in a document that were found too are joined with it."""
 
     model_config = example(**examples.HIT)
 
@@ -190,6 +172,7 @@ class Hit(Resource):
     scores: Scores
     metadata: dict[str, Any]
     highlights: list[str]
+    chunk_ids: list[Id] = Field(description="The chunks that make up `content`, in their order.")
 
 
 class SearchResult(Resource):
@@ -200,5 +183,8 @@ class SearchResult(Resource):
     data: list[Hit]
     query: str
     mode_used: Mode
+    degraded: bool = Field(
+        default=False, description="An embedding model did not answer, and was done without."
+    )
     total_results: int
     took_ms: int

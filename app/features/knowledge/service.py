@@ -2,26 +2,24 @@
 
 from typing import Any
 
-from app.core.clock import elapsed_ms
 from app.core.ids import DocumentId, KnowledgeBaseId, new_id
+from app.features.knowledge.base_schemas import BaseCreate, BaseUpdate, KnowledgeBase, Reindexing
 from app.features.knowledge.errors import (
     DocumentNotFound,
-    EmbedderNotConfigured,
     KnowledgeBaseNotFound,
 )
 from app.features.knowledge.incoming import IncomingFile, display_name
 from app.features.knowledge.repository import KnowledgeRepository
 from app.features.knowledge.schemas import (
-    BaseCreate,
-    BaseUpdate,
     Chunk,
     Document,
     DocumentText,
-    KnowledgeBase,
     Mode,
     SearchResult,
     UploadedDocument,
 )
+from app.features.knowledge.searched import Question
+from app.features.knowledge.searching import Search
 from app.ports import Ports
 from app.web.auth import Caller
 
@@ -36,6 +34,7 @@ class KnowledgeService:
 
     async def create_base(self, body: BaseCreate) -> KnowledgeBase:
         """A new, empty base."""
+        self._check_model(body.embedding_model)
         return await self._repository.create_base(body.model_dump(mode="json"))
 
     async def list_bases(
@@ -57,11 +56,21 @@ class KnowledgeService:
 
     async def update_base(self, base_id: KnowledgeBaseId, body: BaseUpdate) -> KnowledgeBase:
         """The base with the sent fields changed."""
+        self._check_model(body.embedding_model)
         changes = body.model_dump(mode="json", include=body.model_fields_set)
         base = await self._repository.update_base(base_id, changes)
         if base is None:
             raise KnowledgeBaseNotFound
         return base
+
+    def _check_model(self, model: str | None) -> None:
+        if model not in (None, "none"):
+            self._ports.embedders.resolve(model)
+
+    async def reindex_base(self, base_id: KnowledgeBaseId) -> Reindexing:
+        """Queue all documents of the base anew."""
+        await self.get_base(base_id)
+        return Reindexing(documents=await self._repository.reindex_base(base_id))
 
     async def delete_base(self, base_id: KnowledgeBaseId) -> None:
         """Delete the base with its documents; agents lose it."""
@@ -140,7 +149,7 @@ class KnowledgeService:
         filters: dict[str, Any] | None = None,
         must_exist: bool = True,
     ) -> SearchResult:
-        """The passages that answer best; without an embedder `hybrid` is served as `lexical`.
+        """The passages that answer best; without vectors `hybrid` is served as `lexical`.
 
         Without `must_exist` a base that is gone holds nothing, and a look-up is saved.
 
@@ -148,19 +157,21 @@ class KnowledgeService:
             KnowledgeBaseNotFound: one of the bases does not exist in this organization.
             EmbedderNotConfigured: semantic search was asked for by name.
         """
-        if mode == "semantic":
-            raise EmbedderNotConfigured("Search with mode `lexical` or `hybrid`.")
-        started_s = self._ports.clock.monotonic_s()
-        wanted = list(dict.fromkeys(base_ids))
-        if must_exist and len(await self._repository.find_bases(wanted)) != len(wanted):
-            raise KnowledgeBaseNotFound
-        hits, total = await self._repository.search(
-            query, base_ids=wanted, limit=top_k, threshold=threshold, filters=filters or {}
+        question = Question(
+            text=query,
+            base_ids=list(dict.fromkeys(base_ids)),
+            top_k=top_k,
+            threshold=threshold,
+            mode=mode,
+            filters=filters or {},
+            must_exist=must_exist,
         )
-        return SearchResult(
-            data=hits,
-            query=query,
-            mode_used="lexical",
-            total_results=total,
-            took_ms=elapsed_ms(self._ports.clock, started_s),
+        return await Search(self._ports, self._repository).answer(question)
+
+    async def note_gap(
+        self, question: str, *, agent_id: str, conversation_id: str, base_ids: list[str]
+    ) -> None:
+        """Count a question of a chat that found nothing; a chat never fails for it."""
+        await self._repository.note_gap(
+            question, agent_id=agent_id, conversation_id=conversation_id, base_ids=base_ids
         )

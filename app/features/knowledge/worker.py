@@ -8,6 +8,7 @@ import structlog
 from app.core.background import kept_up
 from app.core.errors import Problem, ServiceUnavailable
 from app.core.ids import new_id
+from app.features.knowledge.embedding_worker import EmbeddingWorker
 from app.features.knowledge.indexing import ClaimedDocument, IndexingQueue, LeaseLost
 from app.ports import Ports
 from app.ports.parser import Cut, DocumentUnreadable, Parser, TextChunk
@@ -18,7 +19,7 @@ POLL_S = 0.3
 RETRY_POLL_S = 2.0
 AT_ONCE = 4
 PER_ORGANIZATION = 2
-BATCH = 200
+BATCH = 500
 MAX_ATTEMPTS = 5
 READING_PERCENT = 1
 READ_PERCENT = 10
@@ -119,7 +120,8 @@ class IndexingWorker:
         return reading.result()
 
     async def _read(self, document: ClaimedDocument) -> tuple[TextChunk, ...]:
-        content = await self._ports.files.get(document.organization_id, document.id)
+        async with self._ports.files.room(document.size_bytes):
+            content = await self._ports.files.get(document.organization_id, document.id)
         if content is None:
             raise OriginalLost
         sizes = document.chunking
@@ -144,10 +146,14 @@ def _failed() -> IndexingFailed:
 
 @asynccontextmanager
 async def open_indexing(ports: Ports) -> FeatureContext:
-    """A worker for as long as the service runs."""
+    """The workers for as long as the service runs."""
     async with asyncio.TaskGroup() as tasks:
-        worker = tasks.create_task(kept_up(IndexingWorker(ports).run))
+        workers = (
+            tasks.create_task(kept_up(IndexingWorker(ports).run)),
+            tasks.create_task(kept_up(EmbeddingWorker(ports).run)),
+        )
         try:
             yield None
         finally:
-            worker.cancel()
+            for worker in workers:
+                worker.cancel()

@@ -1,5 +1,6 @@
 """Language models behind one stream of events, whoever serves them."""
 
+from app.ports.llm.catalogue import CATALOGUE, Catalogue, CatalogueModel
 from app.ports.llm.failures import (
     ContextTooLong,
     EmptyAnswer,
@@ -17,6 +18,7 @@ from app.ports.llm.failures import (
     ProviderStalled,
     UnknownModel,
 )
+from app.ports.llm.prices import MICRO, Price, Rates, in_usd, micro
 from app.ports.llm.providers import (
     Conduct,
     DialectName,
@@ -41,6 +43,10 @@ from app.ports.llm.values import (
 )
 
 __all__ = [
+    "CATALOGUE",
+    "MICRO",
+    "Catalogue",
+    "CatalogueModel",
     "ChatEvent",
     "ChatRequest",
     "Conduct",
@@ -52,6 +58,7 @@ __all__ = [
     "Message",
     "Models",
     "Passage",
+    "Price",
     "Provider",
     "ProviderAdapter",
     "ProviderDeclined",
@@ -66,6 +73,7 @@ __all__ = [
     "ProviderRefusedKey",
     "ProviderRefusedRequest",
     "ProviderStalled",
+    "Rates",
     "ResolvedModel",
     "Role",
     "TextDelta",
@@ -74,4 +82,6 @@ __all__ = [
     "UnknownModel",
     "Usage",
     "Wire",
+    "in_usd",
+    "micro",
 ]

@@ -9,7 +9,9 @@ from typing import Literal, Protocol
 from app.core.clock import Clock, SystemClock
 from app.core.settings import Settings
 from app.ports.llm.failures import ProviderNotConfigured, UnknownModel
+from app.ports.llm.prices import Price
 from app.ports.llm.values import ChatEvent, ChatRequest
+from app.ports.meter import SILENT
 
 
 class Provider(Protocol):
@@ -36,6 +38,14 @@ class Provider(Protocol):
 
     def context_window(self, model: str) -> int:
         """How many tokens the model reads and writes in all; a careful guess where unknown."""
+        ...
+
+    def by_key(self, key: str) -> "Provider":
+        """The same provider asked by another key; what happens to the one is no fault of the other.
+
+        Where it needs no key it is itself. The same key gives the same one for as long as it is
+        used, so that it can be left alone when it fails.
+        """
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
@@ -67,6 +77,8 @@ class Conduct:
     longest_pause_s: float = 10.0
     # How long a provider that fails all the time is left alone.
     rest_s: float = 10.0
+    # Told of every attempt: provider, `began` or the code of its failure, seconds until then.
+    answered: Callable[[str, str, float], None] = SILENT.provider_answered
 
 
 DialectName = Literal["chat_completions", "messages"]
@@ -93,10 +105,20 @@ class ProviderAdapter:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A model id that a provider serves."""
+    """A model id that a provider serves; an organization's own entry may say more of it.
+
+    `price` is the one at the moment of asking, None where it is unknown.
+    """
 
     provider: Provider
     model: str
+    price: Price | None = None
+    window: int | None = None
+
+    @property
+    def context_window(self) -> int:
+        """How many tokens it reads and writes in all."""
+        return self.window or self.provider.context_window(self.model)
 
 
 class Models:
@@ -104,6 +126,11 @@ class Models:
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
+
+    def with_keys(self, keys: Mapping[str, str]) -> "Models":
+        """The same providers, those named here asked by these keys."""
+        given = {name: self._providers[name].by_key(key) for name, key in keys.items()}
+        return Models({**self._providers, **given})
 
     def resolve(self, model_id: str) -> ResolvedModel:
         """Who serves this id: `provider/any-upstream-name`, or a name that one provider knows.

@@ -61,7 +61,8 @@ class ChatRequest:
     """One answer to be written.
 
     `messages` hold everything a model needs as text, passages included. `passages` repeat those as
-    data for a provider that works on them, and `question` is the user's last message.
+    data for a provider that works on them, and `question` is the user's last message. Tools that
+    it `may_call` no more are told all the same, as some models refuse to read calls without them.
     """
 
     model: str
@@ -70,6 +71,7 @@ class ChatRequest:
     language: str = "pt-BR"
     passages: tuple[Passage, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None

@@ -17,6 +17,7 @@ from app.ports.llm import (
     ProviderRateLimited,
     ProviderRefusedKey,
     ToolCall,
+    ToolSpec,
     Usage,
 )
 from tests.support.completions_server import completions_server, finish
@@ -58,6 +59,17 @@ async def test_openai_reasoning_models_are_sent_what_they_take(model, limit, has
     body, _ = await sent_to("openai", asked(USER, model=model, temperature=0.5))
     assert body[limit] == REQUEST.max_tokens
     assert ("temperature" in body) is has_temperature
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"), [("gpt-5.4", None), ("gpt-5.6-luna", "none"), ("gpt-6-luna", "none")]
+)
+async def test_openai_models_that_cannot_think_and_call_are_told_not_to_think(model, effort):
+    tools = (ToolSpec("stock", "Estoque.", {"type": "object", "properties": {}}),)
+    body, _ = await sent_to("openai", asked(USER, model=model, tools=tools))
+    assert body.get("reasoning_effort") == effort
+    body, _ = await sent_to("openai", asked(USER, model=model, tools=()))
+    assert "reasoning_effort" not in body
 
 
 async def test_anthropic_is_sent_turns_as_it_wants_them():

@@ -26,6 +26,7 @@ JSON = "application/json; charset=utf-8"
 FUNCTIONS = """
 select p.proname as name, p.proargnames as arguments
   from pg_proc p where p.pronamespace = 'public'::regnamespace
+   and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 """
 
 

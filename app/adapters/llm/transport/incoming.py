@@ -1,0 +1,158 @@
+"""One response as it comes in: its head, and a body whose reader takes what has come, or waits."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx2
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+MAX_HEAD_BYTES = 128 * 1024
+# What has come and was not taken; beyond it nothing more is read from the network.
+MAX_WAITING_BYTES = 256 * 1024
+_NO_BODY = (204, 304)
+
+
+class Incoming:
+    """Fed by its connection; what came before a fault is given before the fault is told."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.http_version = b"HTTP/1.1"
+        self.is_whole = False
+        self.keeps_alive = False
+        self._loop = loop
+        self._go_on = go_on
+        self._parser = HttpResponseParser(self)
+        self._has_head = False
+        self._is_over = False
+        self._head_bytes = 0
+        # Without a length or chunks, a body goes on until the connection ends.
+        self._is_bounded = False
+        self._chunks: list[bytes] = []
+        self._waiting_bytes = 0
+        self._failure: Exception | None = None
+        self._news: asyncio.Future[None] | None = None
+
+    @property
+    def has_too_much(self) -> bool:
+        """Whether the reader is so far behind that nothing more should come."""
+        return self._waiting_bytes > MAX_WAITING_BYTES
+
+    def feed(self, data: bytes) -> None:
+        """What the network has brought."""
+        if self.is_whole or self._failure is not None:
+            self.keeps_alive = False  # nobody has asked for more
+            return
+        if not self._has_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            # What follows a whole response does not change it.
+            self.keeps_alive = False
+            if not self.is_whole:
+                self._failure = httpx2.RemoteProtocolError("what came is not HTTP/1.1")
+        if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._failure = httpx2.RemoteProtocolError("the head is too long")
+        if self.is_whole or self._failure is not None:
+            self._leave_parser()
+        self._tell()
+
+    def end(self, error: Exception | None) -> None:
+        """The connection has ended; `error` says why, if it was not in good order."""
+        self.keeps_alive = False
+        if self.is_whole or self._failure is not None:
+            return
+        if error is not None:
+            self._failure = httpx2.ReadError("the connection was lost")
+        elif self._has_head and not self._is_bounded:
+            self.is_whole = True
+        else:
+            self._failure = httpx2.RemoteProtocolError("the connection ended before the response")
+        self._leave_parser()
+        self._tell()
+
+    async def head(self) -> None:
+        """Wait for the head.
+
+        Raises:
+            httpx2.TransportError: the connection ended first.
+        """
+        while not self._has_head:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """All that has come of the body, waited for if need be; nothing where it ends.
+
+        Raises:
+            httpx2.TransportError: it was cut off.
+        """
+        while not self._chunks:
+            if self.is_whole:
+                return b""
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+        chunks, self._chunks = self._chunks, []
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._go_on()
+        self._waiting_bytes = 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _leave_parser(self) -> None:
+        """Nothing more is parsed. The parser holds our methods: only the collector would end it."""
+        del self._parser
+
+    async def _wait(self) -> None:
+        self._news = self._loop.create_future()
+        try:
+            await self._news
+        finally:
+            self._news = None
+
+    def _tell(self) -> None:
+        news = self._news
+        if news is not None and not news.done() and self._has_something:
+            news.set_result(None)
+
+    @property
+    def _has_something(self) -> bool:
+        if self._chunks or self.is_whole or self._failure is not None:
+            return True
+        return self._has_head
+
+    # The parser calls these, and goes on after a whole response where more has come with it.
+
+    def on_message_begin(self) -> None:
+        self._is_over = self.is_whole
+        self.keeps_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_over:
+            self.headers.append((name, value))
+            self._is_bounded |= name.lower() in (b"content-length", b"transfer-encoding")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._is_over:
+            return
+        if status < 200:  # a 100 or 103: the response is yet to come
+            self.headers.clear()
+            self._is_bounded = False
+            return
+        self.status, self._has_head = status, True
+        self.http_version = b"HTTP/" + self._parser.get_http_version().encode()
+        self._is_bounded |= status in _NO_BODY
+
+    def on_body(self, data: bytes) -> None:
+        if not self._is_over:
+            self._chunks.append(data)
+            self._waiting_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._has_head:
+            self.keeps_alive = not self._is_over and self._parser.should_keep_alive()
+            self.is_whole = True

@@ -1,0 +1,162 @@
+"""Figures for Prometheus, named as https://prometheus.io/docs/practices/naming/ has it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from app import __version__
+from app.ports.llm.catalogue import CATALOGUE
+from app.ports.meter import Gauges
+
+LAG_SAMPLED_EVERY_S = 0.25
+REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+EVENT_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+GAUGES = {
+    "agentes_queue_length": ("queue", "What waits: documents, deliveries that are due, events."),
+    "agentes_queue_age_seconds": ("queue", "How long the first in line has waited."),
+    "agentes_active": ("what", "Runs, event streams and processes, over all processes."),
+    "agentes_database_connections": ("state", "Connections of this process's pool."),
+    "agentes_dependency_up": ("dependency", "1 while it answers."),
+}
+
+
+class PrometheusMeter:
+    """Everything in a registry of its own: two services in one process do not mix."""
+
+    is_on = True
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._gauge("agentes_build_info", "The version.", "version").labels(__version__).set(1)
+        self._gauges = {
+            name: self._gauge(name, text, label) for name, (label, text) in GAUGES.items()
+        }
+        self._requests = self._times(
+            "agentes_http_request_duration_seconds",
+            "From the request's head to the response's last byte; streams as long as they last.",
+            REQUEST_S,
+            "method",
+            "route",
+            "status",
+        )
+        self._first_event = self._times(
+            "agentes_stream_first_event_seconds",
+            "From a stream's request to its first event.",
+            EVENT_S,
+            "route",
+        )
+        self._lag = self._times(
+            "agentes_event_loop_lag_seconds",
+            "How much later than wanted the event loop came back.",
+            LAG_S,
+        )
+        self._tasks = Gauge(
+            "agentes_event_loop_tasks", "Tasks that are not done.", registry=self._registry
+        )
+        self._deliveries = self._count("agentes_webhook_attempts", "Calls of endpoints.", "outcome")
+        self._prepare_runs()
+
+    def _prepare_runs(self) -> None:
+        self._first_token = self._times(
+            "agentes_run_first_token_seconds",
+            "From a run's begin to the first piece of its answer.",
+            EVENT_S,
+            "provider",
+        )
+        self._runs = self._times(
+            "agentes_run_duration_seconds",
+            "From a run's begin to its end.",
+            REQUEST_S,
+            "provider",
+            "finish_reason",
+        )
+        self._provider = self._times(
+            "agentes_provider_answer_seconds",
+            "From an attempt to the provider's first event, or to its failure.",
+            EVENT_S,
+            "provider",
+            "outcome",
+        )
+        self._tokens = self._count("agentes_tokens", "Tokens used.", "provider", "model", "kind")
+        self._cost = self._count(
+            "agentes_cost_usd", "Of runs whose price is known.", "provider", "model"
+        )
+        self._unpriced = self._count(
+            "agentes_runs_unpriced", "Runs whose price is not known.", "provider"
+        )
+
+    def _times(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+    def _count(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, label: str) -> Gauge:
+        return Gauge(name, text, [label], registry=self._registry)
+
+    def request_ended(self, method: str, route: str, status: int | None, duration_s: float) -> None:
+        self._requests.labels(method, route, status or "none").observe(duration_s)
+
+    def stream_began(self, route: str, after_s: float) -> None:
+        self._first_event.labels(route).observe(after_s)
+
+    def provider_answered(self, provider: str, outcome: str, after_s: float) -> None:
+        self._provider.labels(provider, outcome).observe(after_s)
+
+    def run_ended(self, metadata: Mapping[str, Any]) -> None:
+        provider = metadata["provider"]
+        # An organization may name models as it likes: only ours become labels.
+        known = CATALOGUE.window(provider, metadata["model"]) is not None
+        model = metadata["model"] if known else "other"
+        self._runs.labels(provider, metadata["finish_reason"]).observe(
+            metadata["processing_time"] / 1000
+        )
+        if (first_ms := metadata["time_to_first_token_ms"]) is not None:
+            self._first_token.labels(provider).observe(first_ms / 1000)
+        for kind in ("input_tokens", "output_tokens", "cached_tokens"):
+            count = (metadata["usage"] or {}).get(kind, 0)
+            self._tokens.labels(provider, model, kind.removesuffix("_tokens")).inc(count)
+        if (cost := metadata["cost_usd"]) is None:
+            self._unpriced.labels(provider).inc()
+        else:
+            self._cost.labels(provider, model).inc(cost)
+
+    def delivery_attempted(self, outcome: str) -> None:
+        self._deliveries.labels(outcome).inc()
+
+    def exposed(self, gauges: Gauges) -> bytes:
+        for gauge in self._gauges.values():
+            gauge.clear()  # what is not told now is not known
+        for (name, label), value in gauges.items():
+            self._gauges[name].labels(label).set(value)
+        self._tasks.set(len(asyncio.all_tasks()))
+        return generate_latest(self._registry)
+
+    async def watch_loop(self) -> None:
+        """Sample the event loop's lag for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            wanted_s = loop.time() + LAG_SAMPLED_EVERY_S
+            await asyncio.sleep(LAG_SAMPLED_EVERY_S)
+            self._lag.observe(max(0.0, loop.time() - wanted_s))
+
+
+@asynccontextmanager
+async def open_prometheus() -> AsyncGenerator[PrometheusMeter]:
+    """A meter that watches the event loop as long as it is open."""
+    meter = PrometheusMeter()
+    watching = asyncio.get_running_loop().create_task(meter.watch_loop())
+    try:
+        yield meter
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching

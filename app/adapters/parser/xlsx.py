@@ -1,0 +1,52 @@
+"""Excel's files of today, macros and links in them left alone."""
+
+import re
+
+from app.adapters.parser import archive, spreadsheet
+from app.adapters.parser.archive import Archive, is_office_file
+from app.adapters.parser.office import OLE_SIGN, is_encrypted
+from app.adapters.parser.spreadsheet import MAX_AREA, sheets_text
+from app.ports.parser import DocumentEncrypted, DocumentTooComplex, ParsedText, Parser
+
+EXTENSIONS = (".xlsx", ".xlsm", ".xltx")
+_ROW = re.compile(rb"\sr=[\"'][A-Za-z]{0,3}([0-9]{1,7})[\"']")
+_COLUMN = re.compile(rb"\sr=[\"']([A-Za-z]{1,3})[0-9]")
+
+
+def _claims(content: bytes, name: str) -> bool:
+    return is_office_file(content, "xl/") or is_encrypted(content, name, EXTENSIONS)
+
+
+def _parse(content: bytes) -> ParsedText:
+    if content.startswith(OLE_SIGN):
+        raise DocumentEncrypted("Remove its password and upload it again.")
+    parts = Archive(content)
+    for name in sorted(parts.names):
+        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+            _check_area(parts.read(name))
+    return sheets_text(content)
+
+
+def _check_area(sheet: bytes) -> None:
+    """A cell in each of two far corners would have everything between them laid out."""
+    rows = max(map(int, set(_ROW.findall(sheet))), default=0)
+    columns = max(map(_column, set(_COLUMN.findall(sheet))), default=0)
+    if rows * columns > MAX_AREA:
+        raise DocumentTooComplex(f"A sheet is {rows} rows by {columns} columns.")
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number
+
+
+PARSER = Parser(
+    "xlsx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    EXTENSIONS,
+    _claims,
+    _parse,
+    (*archive.LIBRARIES, *spreadsheet.LIBRARIES),
+)

@@ -1,0 +1,42 @@
+"""What Railway tells its containers, and what must not be lost when it replaces one.
+
+Source: Railway's reference of variables; volumes: `RAILWAY_VOLUME_MOUNT_PATH`.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+FOREVER = (
+    "On Railway a container's own files are gone with the next deploy. Set DATABASE_URL, or"
+    " SUPABASE_URL and SUPABASE_SERVICE_KEY; or attach a volume and mount it at DATA_DIR ({data})."
+)
+SEALED = (
+    "ENCRYPTION_KEY: set it (32 random characters or more, e.g. from `openssl rand -base64 32`); a"
+    " key made in this container is gone with the next deploy, and with it every stored secret."
+)
+
+
+def found_on_railway(variables: Mapping[str, str]) -> dict[str, str]:
+    """What need not be set there: the data folder on the volume, and the public address."""
+    found: dict[str, str] = {}
+    if not variables.get("RAILWAY_ENVIRONMENT_ID"):
+        return found
+    if volume := variables.get("RAILWAY_VOLUME_MOUNT_PATH"):
+        found["DATA_DIR"] = volume
+    if domain := variables.get("RAILWAY_PUBLIC_DOMAIN"):
+        found["PUBLIC_URL"] = f"https://{domain}"
+    return found
+
+
+def unfit_for_railway(variables: Mapping[str, str]) -> list[str]:
+    """What would be lost with the container, as messages that say what to set."""
+    if not variables.get("RAILWAY_ENVIRONMENT_ID"):
+        return []
+    data = PurePosixPath(variables.get("DATA_DIR", ".data"))
+    volume = variables.get("RAILWAY_VOLUME_MOUNT_PATH")
+    if volume and data.is_relative_to(volume):
+        return []
+    problems = [] if variables.get("ENCRYPTION_KEY") else [SEALED]
+    if not variables.get("DATABASE_URL") and not variables.get("SUPABASE_URL"):
+        problems.insert(0, FOREVER.format(data=data))
+    return problems

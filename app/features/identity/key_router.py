@@ -1,0 +1,138 @@
+"""Routes under /api/v2/settings/api-keys and /widget-keys."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Response
+
+from app.core.pagination import InvalidCursor, Page
+from app.core.schemas import Id
+from app.features.identity.errors import (
+    AgentNotPublic,
+    ApiKeyNotFound,
+    ScopesTooWide,
+    UnknownScopes,
+    WidgetKeyNotFound,
+)
+from app.features.identity.key_schemas import (
+    ApiKeyCreate,
+    ApiKeyInfo,
+    ApiKeyRotate,
+    ApiKeySecret,
+    WidgetKeyCreate,
+    WidgetKeyInfo,
+)
+from app.features.identity.key_service import KeyService
+from app.web.auth import KeysReader, KeysWriter
+from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.problems import problems
+from app.web.routing import Feature, room_router
+
+router = room_router("settings", prefix="/api/v2/settings")
+PathId = Annotated[Id, Path(description="The key's id, not the key.")]
+
+
+async def _readable(ports: OpenPorts, caller: KeysReader) -> KeyService:
+    return KeyService(ports, caller)
+
+
+async def _writable(ports: OpenPorts, caller: KeysWriter) -> KeyService:
+    return KeyService(ports, caller)
+
+
+Readable = Annotated[KeyService, Depends(_readable)]
+Writable = Annotated[KeyService, Depends(_writable)]
+
+
+@router.get("/api-keys", summary="List API keys", responses=problems(InvalidCursor))
+async def list_api_keys(
+    ports: OpenPorts,
+    caller: KeysReader,
+    keys: Readable,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+) -> Page[ApiKeyInfo]:
+    """API keys without their secrets, newest first; expired and revoked ones too."""
+    pages = cursors(ports, caller, "api_keys")
+    rows = await keys.page_api_keys(limit=limit + 1, after=pages.open(cursor))
+    return pages.page(rows, limit, lambda key: key.id)
+
+
+@router.post(
+    "/api-keys",
+    status_code=201,
+    summary="Create an API key",
+    responses=problems(UnknownScopes, ScopesTooWide),
+)
+async def create_api_key(body: ApiKeyCreate, keys: Writable, response: Response) -> ApiKeySecret:
+    """A key, whose secret is shown this once. It cannot do more than whoever makes it."""
+    made = await keys.create_api_key(body)
+    response.headers["Location"] = f"/api/v2/settings/api-keys/{made.id}"
+    response.headers["Cache-Control"] = "no-store"
+    return made
+
+
+@router.post(
+    "/api-keys/{key_id}/rotate",
+    summary="Rotate an API key",
+    responses=problems(ApiKeyNotFound, ScopesTooWide),
+)
+async def rotate_api_key(
+    key_id: PathId, body: ApiKeyRotate, keys: Writable, response: Response
+) -> ApiKeySecret:
+    """A new secret; the one before it is taken for `overlap_hours` more, and no older one."""
+    response.headers["Cache-Control"] = "no-store"
+    return await keys.rotate_api_key(key_id, body)
+
+
+@router.delete(
+    "/api-keys/{key_id}",
+    status_code=204,
+    summary="Revoke an API key",
+    responses=problems(ApiKeyNotFound),
+)
+async def revoke_api_key(key_id: PathId, keys: Writable) -> None:
+    """The key is refused from now on, on every process within 5 s."""
+    await keys.revoke_api_key(key_id)
+
+
+@router.get("/widget-keys", summary="List widget keys", responses=problems(InvalidCursor))
+async def list_widget_keys(
+    ports: OpenPorts,
+    caller: KeysReader,
+    keys: Readable,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+) -> Page[WidgetKeyInfo]:
+    """Publishable keys, newest first; revoked ones too."""
+    pages = cursors(ports, caller, "widget_keys")
+    rows = await keys.page_widget_keys(limit=limit + 1, after=pages.open(cursor))
+    return pages.page(rows, limit, lambda key: key.id)
+
+
+@router.post(
+    "/widget-keys",
+    status_code=201,
+    summary="Create a widget key",
+    responses=problems(AgentNotPublic),
+)
+async def create_widget_key(
+    body: WidgetKeyCreate, keys: Writable, response: Response
+) -> WidgetKeyInfo:
+    """A publishable key for one public agent, with the pages that may use it."""
+    made = await keys.create_widget_key(body)
+    response.headers["Location"] = f"/api/v2/settings/widget-keys/{made.id}"
+    return made
+
+
+@router.delete(
+    "/widget-keys/{key_id}",
+    status_code=204,
+    summary="Revoke a widget key",
+    responses=problems(WidgetKeyNotFound),
+)
+async def revoke_widget_key(key_id: PathId, keys: Writable) -> None:
+    """The key and every session that came from it end, on every process within 5 s."""
+    await keys.revoke_widget_key(key_id)
+
+
+FEATURE = Feature("keys", router)

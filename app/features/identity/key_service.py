@@ -1,0 +1,158 @@
+"""API keys and widget keys of an organization: made, listed, rotated, revoked."""
+
+import secrets
+from typing import Any
+
+from app.core.errors import InvalidRequest
+from app.core.ids import new_id
+from app.core.new_secrets import secret_bytes
+from app.core.schemas import rfc3339
+from app.features.identity.errors import (
+    AgentNotPublic,
+    ApiKeyNotFound,
+    ScopesTooWide,
+    UnknownScopes,
+    WidgetKeyNotFound,
+)
+from app.features.identity.key_schemas import (
+    ApiKeyCreate,
+    ApiKeyInfo,
+    ApiKeyRotate,
+    ApiKeySecret,
+    WidgetKeyCreate,
+    WidgetKeyInfo,
+    shown,
+)
+from app.features.identity.keys import KEY_BYTES, ApiKey, new_key
+from app.features.identity.roles import ALL, SCOPES, covers
+from app.ports import Ports
+from app.ports.bus import CREDENTIALS_ENDED
+from app.web.auth import Caller
+
+PUBLIC_BYTES = 24
+
+
+class KeyService:
+    """Keys of the caller's organization."""
+
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._clock, self._cache, self._caller = ports.clock, ports.cache, caller
+        self._bus = ports.bus
+        self._vault = ports.vault
+        self._scope = ports.database.scoped(caller.organization_id)
+
+    async def page_api_keys(self, *, limit: int, after: str | None) -> list[ApiKeyInfo]:
+        """Newest first, revoked ones too."""
+        rows = await self._scope.call("rows_find_v1", table="api_keys", limit=limit, after=after)
+        return [ApiKeyInfo.model_validate(shown(row, self._clock.now())) for row in rows]
+
+    async def create_api_key(self, body: ApiKeyCreate) -> ApiKeySecret:
+        """A key with its secret, which nobody can read again.
+
+        Raises:
+            UnknownScopes: some scopes do not exist.
+            ScopesTooWide: the caller has not got all of them itself.
+            InvalidRequest: it would have expired already.
+        """
+        if body.expires_at is not None and body.expires_at <= self._clock.now():
+            detail = "lies in the past"
+            raise InvalidRequest(errors=[{"pointer": "/expires_at", "detail": detail}])
+        wanted = frozenset(body.scopes)
+        unknown = sorted(wanted - SCOPES.keys() - {ALL})
+        if unknown:
+            raise UnknownScopes(f"There is no {', '.join(unknown)}.", known=[ALL, *SCOPES])
+        if not covers(self._caller.scopes, wanted):
+            raise ScopesTooWide("Give it scopes that you have yourself.")
+        key = new_key(secret_bytes(self._vault, "api_key", KEY_BYTES))
+        row = {
+            "id": new_id(),
+            "public_id": key.public_id,
+            "secret_sha256": key.secret_sha256,
+            "name": body.name,
+            "scopes": sorted(wanted),
+            "expires_at": body.expires_at and rfc3339(body.expires_at),
+            "created_by": self._caller.actor,
+        }
+        return self._secret(await self._insert("api_keys", row), key)
+
+    async def rotate_api_key(self, key_id: str, body: ApiKeyRotate) -> ApiKeySecret:
+        """A new secret for the key; the one before it is taken for a while longer.
+
+        Raises:
+            ApiKeyNotFound: there is none, or it is revoked or expired.
+            ScopesTooWide: it may do more than the caller.
+        """
+        rows = await self._scope.call(
+            "rows_find_v1", table="api_keys", where={"id": key_id}, limit=1
+        )
+        if not rows:
+            raise ApiKeyNotFound
+        if not covers(self._caller.scopes, frozenset(rows[0]["scopes"])):
+            raise ScopesTooWide("A key is rotated by somebody who may do as much.")
+        fresh = ApiKey(rows[0]["public_id"], new_key().secret)
+        row = await self._scope.call(
+            "api_key_rotate_v1",
+            id=key_id,
+            secret_sha256=fresh.secret_sha256,
+            overlap_s=body.overlap_hours * 3600,
+        )
+        if row is None:
+            raise ApiKeyNotFound
+        await self._end(f"api_key:{fresh.public_id}")
+        return self._secret(row, fresh)
+
+    async def revoke_api_key(self, key_id: str) -> None:
+        """End a key for good, within 5 s everywhere.
+
+        Raises:
+            ApiKeyNotFound: there is none, or it is revoked already.
+        """
+        row = await self._scope.call("key_revoke_v1", table="api_keys", id=key_id)
+        if row is None:
+            raise ApiKeyNotFound
+        await self._end(f"api_key:{row['public_id']}")
+
+    async def page_widget_keys(self, *, limit: int, after: str | None) -> list[WidgetKeyInfo]:
+        """Newest first, revoked ones too."""
+        rows = await self._scope.call("rows_find_v1", table="widget_keys", limit=limit, after=after)
+        return [WidgetKeyInfo.model_validate(row) for row in rows]
+
+    async def create_widget_key(self, body: WidgetKeyCreate) -> WidgetKeyInfo:
+        """A publishable key for a public agent.
+
+        Raises:
+            AgentNotPublic: the agent does not exist here, or is private.
+        """
+        where = {"id": body.agent_id, "visibility": "public"}
+        if not await self._scope.call("rows_find_v1", table="agents", where=where, limit=1):
+            raise AgentNotPublic("Name an agent of yours and set its `visibility` to `public`.")
+        row = body.model_dump(mode="json") | {
+            "id": new_id(),
+            "public_key": f"ac_pub_{secrets.token_hex(PUBLIC_BYTES)}",
+            "created_by": self._caller.actor,
+        }
+        return WidgetKeyInfo.model_validate(await self._insert("widget_keys", row))
+
+    async def revoke_widget_key(self, key_id: str) -> None:
+        """End a widget's key and all sessions that came from it, within 5 s everywhere.
+
+        Raises:
+            WidgetKeyNotFound: there is none, or it is revoked already.
+        """
+        row = await self._scope.call("key_revoke_v1", table="widget_keys", id=key_id)
+        if row is None:
+            raise WidgetKeyNotFound
+        await self._end(f"widget_key:{row['public_key']}")
+
+    async def _end(self, cached: str) -> None:
+        """Have every process look at the key anew, also where it is in use just now."""
+        await self._cache.forget(cached)
+        await self._bus.publish(CREDENTIALS_ENDED, {})
+
+    async def _insert(self, table: str, row: dict[str, Any]) -> dict[str, Any]:
+        now = rfc3339(self._clock.now())
+        times = {"created_at": now, "updated_at": now}
+        return await self._scope.call("row_insert_v1", table=table, row=row | times)
+
+    def _secret(self, row: dict[str, Any], key: ApiKey) -> ApiKeySecret:
+        return ApiKeySecret.model_validate(shown(row, self._clock.now()) | {"key": key.text})

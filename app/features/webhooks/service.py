@@ -1,0 +1,170 @@
+"""What can be done with webhooks."""
+
+from typing import Any
+
+from app.core.ids import new_id
+from app.core.new_secrets import secret_bytes
+from app.core.signing import NEW_SECRET_BYTES, new_secret
+from app.domain_events import EVENTS
+from app.features.webhooks.delivery_schemas import Delivery, Recovery
+from app.features.webhooks.errors import (
+    RecoveryUnderWay,
+    SinceTooLongAgo,
+    UnknownEvent,
+    WebhookNotFound,
+)
+from app.features.webhooks.headers import check_move, kept, shown
+from app.features.webhooks.inboxes import InboxAddresses
+from app.features.webhooks.queue import DELIVERIES_DUE
+from app.features.webhooks.repository import StoredWebhook, WebhookRepository
+from app.features.webhooks.schemas import (
+    RecoverOrder,
+    Webhook,
+    WebhookCreate,
+    WebhookReplace,
+    WebhookUpdate,
+    WebhookWithSecret,
+)
+from app.features.webhooks.sealing import WebhookSeals
+from app.ports import Ports
+from app.web.auth import Caller
+
+TEST_EVENT = "webhook_test"
+MAX_RECOVERY_DAYS = 14
+
+
+class WebhookService:
+    """Webhooks of the caller's organization."""
+
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
+        self._inboxes = InboxAddresses(ports.vault, ports.settings.public_url)
+        self._repository = WebhookRepository(ports.database, caller.organization_id)
+
+    async def page(self, *, limit: int, after: str | None, is_active: bool | None) -> list[Webhook]:
+        """Newest first, after the webhook with that id."""
+        where = {} if is_active is None else {"is_active": is_active}
+        rows = await self._repository.page(limit=limit, after=after, where=where)
+        return [self._shown(row) for row in rows]
+
+    async def get(self, webhook_id: str) -> Webhook:
+        """One webhook.
+
+        Raises:
+            WebhookNotFound: this organization has no such webhook.
+        """
+        return self._shown(await self._repository.get(webhook_id))
+
+    async def create(self, body: WebhookCreate) -> WebhookWithSecret:
+        """A new webhook with its secret.
+
+        Raises:
+            AddressRefused: its address is not one that may be called.
+            UnknownAgent: it is narrowed to an agent that does not exist here.
+            TooManyWebhooks: the organization has as many as it may have.
+        """
+        made = secret_bytes(self._ports.vault, "webhook", NEW_SECRET_BYTES)
+        webhook_id, secret = new_id(), body.secret or new_secret(made)
+        fields = body.model_dump(mode="json", exclude={"secret"}) | {"id": webhook_id}
+        seals = WebhookSeals(self._ports.vault, webhook_id)
+        fields["secret_sealed"] = seals.seal_secret(secret)
+        stored = await self._repository.create(self._sealed(seals, fields, before={}))
+        return self._with_secret(stored, secret)
+
+    async def replace(self, webhook_id: str, body: WebhookReplace) -> Webhook:
+        """The webhook as given, with the secret that it has."""
+        return await self._change(webhook_id, body.model_dump(mode="json"))
+
+    async def update(self, webhook_id: str, body: WebhookUpdate) -> Webhook:
+        """The webhook with the sent fields changed."""
+        changes = body.model_dump(mode="json", include=body.model_fields_set)
+        return await self._change(webhook_id, changes)
+
+    async def _change(self, webhook_id: str, changes: dict[str, Any]) -> Webhook:
+        seals = WebhookSeals(self._ports.vault, webhook_id)
+        now = await self._repository.get(webhook_id)
+        before = seals.readable_headers(now.headers_sealed)
+        sent = changes.get("headers")
+        changes = self._sealed(seals, changes, before=before)
+        if "url" in changes:
+            check_move(changes["url"], now.fields["url"], sent=sent, now=before)
+        return self._shown(await self._repository.update(webhook_id, changes))
+
+    def _sealed(
+        self, seals: WebhookSeals, fields: dict[str, Any], *, before: dict[str, str]
+    ) -> dict[str, Any]:
+        """The fields as they are kept: a checked address, and sealed headers."""
+        if "headers" in fields:
+            headers = kept(fields.pop("headers"), before)
+            self._ports.fetch.check_headers(headers)
+            fields["headers_sealed"] = seals.seal_headers(headers)
+        if "url" in fields and self._inboxes.recognised(fields["url"]) is None:
+            fields["url"] = self._ports.fetch.canonical(fields["url"])
+        return fields
+
+    async def delete(self, webhook_id: str) -> None:
+        """Delete the webhook; what waits for it is not sent, and its log stays a while.
+
+        Raises:
+            WebhookNotFound: there is none, or no longer.
+        """
+        if not await self._repository.delete(webhook_id):
+            raise WebhookNotFound
+
+    async def rotate(self, webhook_id: str) -> WebhookWithSecret:
+        """A new secret; the one before signs beside it for 24 hours.
+
+        Raises:
+            WebhookNotFound: this organization has no such webhook.
+            TooManySecrets: ten earlier ones are still valid.
+        """
+        secret = new_secret()
+        sealed = WebhookSeals(self._ports.vault, webhook_id).seal_secret(secret)
+        return self._with_secret(await self._repository.rotate(webhook_id, sealed), secret)
+
+    async def test(self, webhook_id: str, event_type: str | None) -> Delivery:
+        """Queue a made-up event before everything that waits.
+
+        Raises:
+            WebhookNotFound: this organization has no such webhook.
+            WebhookInactive: it is switched off.
+            UnknownEvent: there is no example of that event.
+        """
+        data: dict[str, Any] = {"webhook_id": webhook_id, "message": "It works."}
+        if event_type not in (None, TEST_EVENT):
+            if event_type not in EVENTS or not EVENTS[event_type].is_for_webhooks:
+                raise UnknownEvent("`GET /api/v2/webhooks/events` lists them.")
+            data = EVENTS[event_type].example.model_dump(mode="json")
+        delivery = await self._repository.test(
+            webhook_id, message_id=new_id(), event_type=event_type or TEST_EVENT, data=data
+        )
+        await self._ports.bus.publish(DELIVERIES_DUE, {})
+        return delivery
+
+    async def recover(self, webhook_id: str, order: RecoverOrder) -> Recovery:
+        """Order that everything that failed since then be delivered once more.
+
+        Raises:
+            WebhookNotFound: this organization has no such webhook.
+            WebhookInactive: it is switched off.
+            SinceTooLongAgo: that moment is more than 14 days ago.
+            RecoveryUnderWay: one is.
+        """
+        if (self._ports.clock.now() - order.since).days >= MAX_RECOVERY_DAYS:
+            raise SinceTooLongAgo(
+                errors=[{"pointer": "/since", "detail": "lies more than 14 days back"}]
+            )
+        recovery = await self._repository.recover(
+            webhook_id, recovery_id=new_id(), since=order.since.isoformat()
+        )
+        if recovery is None:
+            raise RecoveryUnderWay
+        return recovery
+
+    def _shown(self, stored: StoredWebhook) -> Webhook:
+        seals = WebhookSeals(self._ports.vault, stored.fields["id"])
+        headers = shown(seals.readable_headers(stored.headers_sealed))
+        return Webhook.model_validate({**stored.fields, "headers": headers})
+
+    def _with_secret(self, stored: StoredWebhook, secret: str) -> WebhookWithSecret:
+        return WebhookWithSecret(**self._shown(stored).model_dump(), secret=secret)

@@ -1,0 +1,1 @@
+"""What the fan-out benchmark runs beside the service: a driver and a floor."""

@@ -1,0 +1,234 @@
+"""Clerk's webhooks: signed, applied once, and never out of order."""
+
+import asyncio
+import json
+import time
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from app.core.signing import new_secret, sign
+from tests.conftest import serving
+from tests.support.clerk import running_clerk
+from tests.support.loopback_only import PLAIN_HTTP
+
+pytestmark = pytest.mark.anyio
+PATH = "/api/v2/webhooks/clerk"
+AGENTS = "/api/v2/agents"
+KEYS = "/api/v2/settings/api-keys"
+
+
+class Sender:
+    def __init__(self, client, signer):
+        self.client, self.signer, self.count = client, signer, 0
+
+    async def send(self, payload, *, id=None, at=None, body=None, names="svix", **headers):
+        self.count += 1
+        raw = json.dumps(payload).encode() if body is None else body
+        message_id, timestamp = id or f"msg_{self.count}", at or int(time.time())
+        signed = {
+            f"{names}-id": message_id,
+            f"{names}-timestamp": str(timestamp),
+            f"{names}-signature": sign(
+                [self.signer], message_id=message_id, timestamp=timestamp, body=raw
+            ),
+        }
+        return await self.client.post(PATH, content=raw, headers=signed | headers)
+
+    async def about(self, kind, at_ms, **data):
+        payload = {"type": kind, "object": "event", "timestamp": at_ms, "data": data}
+        answer = await self.send(payload)
+        assert answer.status_code == 204, answer.text
+
+
+MEMBER = {"organization": {"id": "org_1"}, "public_user_data": {"user_id": "user_1"}}
+
+
+@pytest.fixture
+async def clerk():
+    async with running_clerk() as clerk:
+        yield clerk
+
+
+@pytest.fixture
+async def sender(settings, clerk):
+    secrets = (new_secret(), new_secret())
+    update = {
+        "clerk_issuer": clerk.issuer,
+        "clerk_webhook_secret": tuple(SecretStr(one) for one in secrets),
+    }
+    async with (
+        serving(settings.model_copy(update=update)) as url,
+        httpx2.AsyncClient(verify=PLAIN_HTTP, base_url=url, timeout=20) as client,
+    ):
+        yield Sender(client, secrets[1])
+
+
+async def may(sender, clerk, **claims):
+    headers = {"Authorization": f"Bearer {clerk.token(**claims)}"}
+    return (await sender.client.get(AGENTS, headers=headers)).status_code == 200
+
+
+async def test_a_membership_that_ends_takes_access_away_from_older_tokens(sender, clerk):
+    assert await may(sender, clerk)
+    now_ms = int(time.time() * 1000) + 1
+    await sender.about("organizationMembership.deleted", now_ms, role="org:admin", **MEMBER)
+    assert not await may(sender, clerk, iat=int(time.time()) - 2)
+    later = int(time.time()) + 3
+    assert await may(sender, clerk, iat=later, nbf=later)  # somebody has taken it in again
+
+
+async def test_a_user_or_an_organization_that_is_deleted_stays_out_whatever_comes_late(
+    sender, clerk
+):
+    now_ms = int(time.time() * 1000)
+    await sender.about("user.deleted", now_ms, id="user_1", deleted=True)
+    await sender.about("user.created", now_ms - 5000, id="user_1", updated_at=now_ms - 5000)
+    assert not await may(sender, clerk)
+    other = {"sub": "user_2", "o": {"id": "org_2", "rol": "admin"}}
+    assert await may(sender, clerk, **other)
+    await sender.about("organization.deleted", now_ms, id="org_2", deleted=True)
+    other["sub"] = "user_3"  # whose membership no process knows yet
+    assert not await may(sender, clerk, **other)
+
+
+async def test_an_older_state_does_not_overwrite_a_newer_one(sender, connection):
+    await sender.about("organization.updated", 2000, id="org_1", name="Nova", updated_at=2000)
+    await sender.about("organization.created", 1000, id="org_1", name="Velha", updated_at=1000)
+    names = await connection.fetch("select name from agentes.organizations")
+    assert [row["name"] for row in names] == ["Nova"]
+    email = {"primary_email_address_id": "e2", "first_name": "Ana", "last_name": "Lima"}
+    listed = [
+        {"id": "e1", "email_address": "a@exemplo.com.br"},
+        {"id": "e2", "email_address": "b@exemplo.com.br"},
+    ]
+    await sender.about("user.created", 1000, id="user_1", email_addresses=listed, **email)
+    user = await connection.fetchrow("select email, name from agentes.users")
+    assert (user["email"], user["name"]) == ("b@exemplo.com.br", "Ana Lima")
+
+
+async def test_the_same_message_ten_times_at_once_is_one(sender, connection):
+    payload = {"type": "user.created", "data": {"id": "user_1"}, "timestamp": 1}
+    answers = await asyncio.gather(*(sender.send(payload, id="msg_same") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {204}
+    assert await connection.fetchval("select count(*) from agentes.clerk_messages") == 1
+
+
+async def test_the_newer_names_of_the_headers_are_taken_too(sender):
+    payload = {"type": "session.created", "data": {"id": "sess_1"}}
+    assert (await sender.send(payload, names="webhook")).status_code == 204
+
+
+HOSTILE = {
+    "no signature": {"svix-signature": ""},
+    "no id": {"svix-id": ""},
+    "no time": {"svix-timestamp": ""},
+    "v1 alone": {"svix-signature": "v1"},
+    "two commas": {"svix-signature": "v1,aa,bb"},
+    "bad base64": {"svix-signature": "v1,%%%"},
+    "another version": {"svix-signature": "v2,abc"},
+    "very many": {"svix-signature": "v1,a" + " v1,a" * 5_000},
+    "nan": {"svix-timestamp": "nan"},
+    "huge": {"svix-timestamp": "1e99"},
+    "negative": {"svix-timestamp": "-5"},
+    "fraction": {"svix-timestamp": f"{int(time.time())}.9"},
+}
+
+
+@pytest.mark.parametrize("headers", HOSTILE.values(), ids=list(HOSTILE))
+async def test_hostile_headers_are_refused_and_nothing_is_stored(sender, connection, headers):
+    answer = await sender.send({"type": "user.created", "data": {"id": "user_1"}}, **headers)
+    assert answer.status_code in (400, 401, 431)
+    assert await connection.fetchval("select count(*) from agentes.users") == 0
+
+
+@pytest.mark.parametrize(("skew_s", "status"), [(-290, 204), (290, 204), (-310, 401), (310, 401)])
+async def test_five_minutes_are_the_limit(sender, skew_s, status):
+    payload = {"type": "user.created", "data": {"id": "user_1"}}
+    answer = await sender.send(payload, at=int(time.time()) + skew_s)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"\xff\xfe", b"[]", b"null", b"{", b'{"type": 7}', b'{"type": "user.created"}'),
+        b'{"type": "user.created", "data": {"id": 7}}',
+        b"[" * 100_000,
+    ],
+    ids=range(9),
+)
+async def test_what_is_signed_and_no_message_is_refused(sender, body):
+    answer = await sender.send(None, body=body)
+    assert answer.status_code in (400, 422)
+
+
+async def test_without_a_secret_nothing_is_accepted(client):
+    answer = await client.post(PATH, json={"type": "user.created", "data": {"id": "user_1"}})
+    assert (answer.status_code, answer.json()["code"]) == (404, "clerk_webhooks_not_configured")
+
+
+async def test_an_organization_that_has_ended_leaves_nothing_behind(sender, clerk, connection):
+    headers = {"Authorization": f"Bearer {clerk.token()}"}
+    base = {"name": "Políticas"}
+    made = await sender.client.post("/api/v2/knowledge/bases", json=base, headers=headers)
+    document = {"knowledge_base_id": made.json()["id"], "name": "a.md", "text": "# A\n\nCanário."}
+    await sender.client.post("/api/v2/knowledge/documents", json=document, headers=headers)
+    agent = (await sender.client.post(AGENTS, json={"name": "Ana"}, headers=headers)).json()
+    chat = {"messages": [{"role": "user", "content": "Canário?"}]}
+    await sender.client.post(f"{AGENTS}/{agent['id']}/chat", json=chat, headers=headers)
+    await sender.about("organization.deleted", int(time.time() * 1000), id="org_1", deleted=True)
+    async with asyncio.timeout(20):  # one that somebody is at work for waits for the next round
+        while await connection.fetchval("select organizations_purge_v1(-60)") == "0":
+            await asyncio.sleep(0.1)
+    left = {}
+    for table in await connection.fetch(
+        """select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+            where c.relnamespace = 'agentes'::regnamespace and c.relkind = 'r'
+              and a.attname = 'organization_id'"""
+    ):
+        name = table["relname"]
+        left[name] = await connection.fetchval(
+            f"select count(*) from agentes.{name} where organization_id = $1::uuid",
+            agent["organization_id"],
+        )
+    assert not any(left.values()), left
+
+
+async def test_an_older_token_does_not_overrule_a_newer_message(sender, clerk, connection):
+    async def status(method, **claims):
+        headers = {"Authorization": f"Bearer {clerk.token(**claims)}"}
+        return (await sender.client.request(method, KEYS, headers=headers)).status_code
+
+    now_s = int(time.time())
+    administrator = {"id": "org_1", "rol": "admin", "slg": "aurora"}
+    assert await status("GET", o=administrator, iat=now_s - 20) == 200
+    updated = {"role": "org:member", "updated_at": (now_s - 10) * 1000, **MEMBER}
+    await sender.about("organizationMembership.updated", now_s * 1000, **updated)
+    assert await status("GET", o=administrator, iat=now_s - 20) == 403
+    role = "select role from agentes.memberships"
+    assert await connection.fetchval(role) == "member"
+    assert await status("GET", o=administrator, iat=now_s) == 200  # promoted again since
+    assert await connection.fetchval(role) == "admin"
+
+
+async def test_the_keys_of_a_deleted_organization_end_with_it(sender, clerk):
+    client, headers = sender.client, {"Authorization": f"Bearer {clerk.token()}"}
+    agent = await client.post(AGENTS, json={"name": "A", "visibility": "public"}, headers=headers)
+    made = await client.post(KEYS, json={"name": "CRM", "scopes": ["*"]}, headers=headers)
+    crm = {"Authorization": f"Bearer {made.json()['key']}"}
+    page = {"Origin": "https://a.example"}
+    body = {"agent_id": agent.json()["id"], "name": "Site", "allowed_origins": [page["Origin"]]}
+    widget = await client.post("/api/v2/settings/widget-keys", json=body, headers=crm)
+    opening = {"json": {"key": widget.json()["key"]}, "headers": page}
+    opened = await client.post("/api/v2/widget/sessions", **opening)
+    visitor = {"Authorization": f"Bearer {opened.json()['token']}"}
+    assert (await client.get("/api/v2/conversations", headers=visitor)).status_code == 200
+    await sender.about("organization.deleted", int(time.time() * 1000), id="org_1")
+    async with asyncio.timeout(8):  # keys are cached for 5 s
+        while (await client.get(AGENTS, headers=crm)).status_code != 401:
+            await asyncio.sleep(0.2)
+        while (await client.get("/api/v2/conversations", headers=visitor)).status_code != 401:
+            await asyncio.sleep(0.2)
+    assert (await client.post("/api/v2/widget/sessions", **opening)).status_code == 401

@@ -1,0 +1,168 @@
+"""API keys over HTTP: made, bounded, rotated, revoked; never shown or kept in clear."""
+
+import asyncio
+import io
+import json
+import sys
+
+import httpx2
+import pytest
+
+from app.core.ids import new_id
+from app.features.identity.first_key import first_key
+from tests.conftest import serving
+
+pytestmark = pytest.mark.anyio
+KEYS = "/api/v2/settings/api-keys"
+
+
+async def a_key(client, **fields):
+    answer = await client.post(KEYS, json={"name": "CRM", "scopes": ["agents:read"]} | fields)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def holding(client, key):
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx2.AsyncClient(base_url=client.base_url, headers=headers, timeout=20)
+
+
+async def test_a_key_does_what_its_scopes_say_and_no_more(client):
+    key = await a_key(client)
+    async with holding(client, key["key"]) as crm:
+        assert (await crm.get("/api/v2/agents")).status_code == 200
+        assert (await crm.post("/api/v2/agents", json={"name": "A"})).json()["code"] == (
+            "scope_missing"
+        )
+        assert (await crm.get(KEYS)).status_code == 403
+
+
+async def test_the_secret_is_shown_once_and_kept_nowhere(client, connection):
+    key = await a_key(client)
+    listed = (await client.get(KEYS)).json()["data"]
+    assert {one["name"] for one in listed} == {"CRM", "First key"}
+    secret = key["key"].split("_")[3]
+    assert secret not in json.dumps(listed)
+    assert "sha256" not in json.dumps(listed)
+    for table in await connection.fetch(
+        "select relname from pg_class where relnamespace = 'agentes'::regnamespace"
+        " and relkind = 'r'"
+    ):
+        rows = await connection.fetch(f'select t::text as row from agentes."{table["relname"]}" t')
+        assert not any(secret in row["row"] for row in rows)
+
+
+async def test_no_key_makes_a_key_that_may_more_than_itself(client):
+    key = await a_key(client, scopes=["keys:write", "chat"])
+    async with holding(client, key["key"]) as holder:
+        refused = await holder.post(KEYS, json={"name": "X", "scopes": ["*"]})
+        assert refused.json()["code"] == "scopes_too_wide"
+        stronger = (await client.get(KEYS)).json()["data"][-1]
+        refused = await holder.post(f"{KEYS}/{stronger['id']}/rotate", json={})
+        assert refused.json()["code"] == "scopes_too_wide"
+        assert (await holder.post(KEYS, json={"name": "X", "scopes": ["chat"]})).status_code == 201
+
+
+async def test_a_revoked_key_is_refused_at_once_and_gone_the_second_time(client):
+    key = await a_key(client)
+    async with holding(client, key["key"]) as crm:
+        assert (await crm.get("/api/v2/agents")).status_code == 200
+        assert (await client.delete(f"{KEYS}/{key['id']}")).status_code == 204
+        refused = await crm.get("/api/v2/agents")
+        assert refused.status_code == 401
+        assert (await client.delete(f"{KEYS}/{key['id']}")).status_code == 404
+    listed = (await client.get(KEYS)).json()["data"]
+    assert [one["status"] for one in listed if one["id"] == key["id"]] == ["revoked"]
+
+
+async def test_another_process_refuses_a_revoked_key_within_five_seconds(client, settings):
+    key = await a_key(client)
+    async with serving(settings) as url, httpx2.AsyncClient(base_url=url) as other:
+        headers = {"Authorization": f"Bearer {key['key']}"}
+        assert (await other.get("/api/v2/agents", headers=headers)).status_code == 200
+        await client.delete(f"{KEYS}/{key['id']}")
+        async with asyncio.timeout(5.5):
+            while (await other.get("/api/v2/agents", headers=headers)).status_code != 401:
+                await asyncio.sleep(0.1)
+
+
+async def test_after_a_rotation_the_secret_before_it_lasts_as_long_as_asked(client):
+    key = await a_key(client)
+    second = (await client.post(f"{KEYS}/{key['id']}/rotate", json={"overlap_hours": 1})).json()
+    third = (await client.post(f"{KEYS}/{key['id']}/rotate", json={"overlap_hours": 1})).json()
+    assert second["id"] == third["id"] == key["id"]
+    answers = []
+    for secret in (key["key"], second["key"], third["key"]):
+        async with holding(client, secret) as crm:
+            answers.append((await crm.get("/api/v2/agents")).status_code)
+    assert answers == [401, 200, 200]
+    await client.post(f"{KEYS}/{key['id']}/rotate", json={"overlap_hours": 0})
+    async with holding(client, third["key"]) as crm:
+        assert (await crm.get("/api/v2/agents")).status_code == 401
+
+
+async def test_an_expired_key_is_refused_and_listed_as_that(client, connection):
+    key = await a_key(client, expires_at="2099-01-01")
+    async with holding(client, key["key"]) as crm:
+        assert (await crm.get("/api/v2/agents")).status_code == 200
+        await connection.execute(
+            "update agentes.api_keys set expires_at = now() where id = $1::uuid", key["id"]
+        )
+        await asyncio.sleep(5.1)
+        assert (await crm.get("/api/v2/agents")).status_code == 401
+    listed = (await client.get(KEYS)).json()["data"]
+    assert [one["status"] for one in listed if one["id"] == key["id"]] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"name": "X", "scopes": ["everything"]}, "unknown_scopes"),
+        ({"name": "X", "scopes": []}, "invalid_request"),
+        ({"name": "", "scopes": ["chat"]}, "invalid_request"),
+        ({"name": "X", "scopes": ["chat"], "organization_id": new_id()}, "invalid_request"),
+        ({"name": "X", "scopes": ["chat"], "key": "ac_live_x"}, "invalid_request"),
+    ],
+)
+async def test_what_is_no_key_is_refused(client, body, code):
+    answer = await client.post(KEYS, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_the_last_use_is_noted(settings, connection):
+    async with serving(settings) as url:
+        key = (settings.data_dir / "api_key").read_text().strip()
+        async with httpx2.AsyncClient(base_url=url) as client:
+            await client.get(KEYS, headers={"Authorization": f"Bearer {key}"})
+    assert (
+        await connection.fetchval(
+            "select last_used_address from agentes.api_keys"
+            " where last_used_at > now() - interval '1 minute'"
+        )
+        == "127.0.0.1"
+    )
+
+
+async def test_no_key_is_made_that_has_expired_already(client):
+    body = {"name": "CRM", "scopes": ["chat"], "expires_at": "2020-01-01T00:00:00Z"}
+    answer = await client.post(KEYS, json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/expires_at", "detail": "lies in the past"}]
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+async def test_the_first_key_is_shown_to_a_person_and_not_to_what_collects_logs(
+    capsys, client, settings, tmp_path, monkeypatch
+):
+    kept = (settings.data_dir / "api_key").read_text().strip()
+    told = capsys.readouterr().out
+    assert str(settings.data_dir / "api_key") in told
+    assert kept not in told
+    assert kept.split("_")[3] not in told
+    monkeypatch.setattr(sys, "stdout", Screen())
+    first_key(None, tmp_path / "anew")
+    assert (tmp_path / "anew" / "api_key").read_text().strip() in sys.stdout.getvalue()

@@ -1,0 +1,109 @@
+"""Metrics are there for who has their token, and count what happened."""
+
+import json
+import re
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from tests.conftest import serving
+from tests.support.loopback_only import PLAIN_HTTP
+from tests.support.service import ROOT
+from tests.support.stories import a_base, a_document, a_taught_agent, asking, stream
+
+pytestmark = pytest.mark.anyio
+TOKEN = "metrics-token-of-these-tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+async def watched(settings):
+    """A client of a service that counts; headers are its key's."""
+    chosen = settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
+    async with serving(chosen) as url:
+        key = (settings.data_dir / "api_key").read_text().strip()
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx2.AsyncClient(
+            base_url=url, headers=headers, verify=PLAIN_HTTP, timeout=20
+        ) as client:
+            yield client
+
+
+async def figures(client) -> dict[str, float]:
+    """Every sample, by its name and labels."""
+    answer = await client.get("/metrics", headers=BEARER)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = [line for line in answer.text.splitlines() if line and not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+async def test_without_a_token_of_their_own_there_are_none(client):
+    answer = await client.get("/metrics")
+    assert (answer.status_code, answer.json()["code"]) == (404, "metrics_off")
+    assert "METRICS_TOKEN" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("given", [None, "Bearer x", f"Basic {TOKEN}", "the key"])
+async def test_only_their_token_opens_them(watched, given):
+    headers = {} if given == "the key" else {"Authorization": given or ""}
+    answer = await watched.get("/metrics", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credential")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    # And it opens nothing else.
+    assert (await watched.get("/api/v2/agents", headers=BEARER)).status_code == 401
+
+
+async def test_a_chat_is_counted_from_its_request_to_its_cost(watched):
+    agent = await a_taught_agent(watched)
+    await stream(watched, agent["id"], asking("Qual é o prazo de entrega?"))
+    found = await figures(watched)
+    route = "/api/v2/agents/{agent_id}/chat/stream"
+    request = f'method="POST",route="{route}",status="200"'
+    assert found[f"agentes_http_request_duration_seconds_count{{{request}}}"] == 1
+    assert found[f'agentes_stream_first_event_seconds_count{{route="{route}"}}'] == 1
+    assert found['agentes_run_duration_seconds_count{finish_reason="stop",provider="local"}'] == 1
+    assert found['agentes_run_first_token_seconds_count{provider="local"}'] == 1
+    assert found['agentes_tokens_total{kind="output",model="local",provider="local"}'] > 0
+    assert found['agentes_cost_usd_total{model="local",provider="local"}'] == 0
+    assert found["agentes_event_loop_lag_seconds_count"] >= 1
+    assert found["agentes_event_loop_tasks"] > 10
+    assert found["process_resident_memory_bytes"] > 1e6
+
+
+async def test_queues_tell_what_waits_and_for_how_long(watched, connection):
+    base = await a_base(watched)
+    document = await a_document(watched, base)
+    await connection.execute(
+        "update agentes.documents set status = 'queued', lease_until = now() + interval '1 hour',"
+        " updated_at = now() - interval '90 s' where id = $1::uuid",
+        document["id"],
+    )
+    found = await figures(watched)
+    assert found['agentes_queue_length{queue="documents"}'] == 1
+    assert 90 <= found['agentes_queue_age_seconds{queue="documents"}'] < 120
+    assert found['agentes_active{what="processes"}'] >= 1
+    assert found['agentes_dependency_up{dependency="database"}'] == 1
+
+
+async def test_no_label_holds_what_callers_choose(watched):
+    for path in ("/api/v2/agents/canary-1", "/canary-2", "/api/v2/leads?q=canary-3"):
+        await watched.get(path)
+    await watched.request("CANARY", "/api/v2/agents")
+    text = (await watched.get("/metrics", headers=BEARER)).text
+    assert not re.search("canary", text, re.IGNORECASE)
+
+
+async def test_the_dashboard_and_the_alerts_ask_for_what_there_is(watched):
+    agent = await a_taught_agent(watched)
+    await stream(watched, agent["id"], asking("Qual é o prazo de entrega?"))
+    told = (await watched.get("/metrics", headers=BEARER)).text
+    there = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
+    json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())
+    for name in ("grafana-dashboard.json", "alerts.yml"):
+        asked = set(re.findall(r"\b(?:agentes|process)_\w+", (ROOT / "deploy" / name).read_text()))
+        assert asked
+        for metric in asked:
+            family = re.sub(r"_(bucket|count|sum)$", "", metric)
+            assert {metric, family} & there, f"{name} asks for {metric}"
