@@ -16,6 +16,9 @@ from app.core.settings import Settings
 APPLICATION = "main:app"
 # Told to stop, all is over within this; platforms send SIGKILL after 30 s.
 STOPPED_WITHIN_S = 20
+# Longer than load balancers and clients keep an idle connection (60 s and less). The server must
+# not be the first to close, or a request that is just being sent finds its connection reset.
+KEEPS_IDLE_S = 75
 
 
 class PatientServer(uvicorn.Server):
@@ -63,6 +66,7 @@ def serve_until_stopped(*, reload: bool) -> None:
         "port": settings.port,
         "http": GuardedProtocol,
         "loop": "auto",  # uvloop; where it does not exist (Windows), asyncio's own
+        "timeout_keep_alive": KEEPS_IDLE_S,
         "timeout_graceful_shutdown": STOPPED_WITHIN_S - drain_s,
         "log_config": None,
         "access_log": False,
