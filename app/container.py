@@ -24,10 +24,11 @@ from app.core.encryption import Vault, keep_key, kept_key
 from app.core.settings import Settings
 from app.ports import Ports
 from app.ports.embedder import Embedders
+from app.ports.files import Files
 from app.ports.llm import Conduct, Models
 from app.ports.shared import SharedState
 from app.ports.signing_keys import SigningKeys
-from app.ports.store import StoreRefused
+from app.ports.store import Database, StoreRefused
 
 PROVIDER_NAMES = tuple(PROVIDERS)
 EMBEDDER_NAMES = tuple(EMBEDDERS)
@@ -54,6 +55,14 @@ def open_shared(settings: Settings, clock: Clock) -> AbstractAsyncContextManager
     from app.adapters.shared.redis import open_redis
 
     return open_redis(settings.redis_url.get_secret_value(), clock)
+
+
+async def _files(settings: Settings, database: Database, stack: AsyncExitStack) -> Files:
+    if settings.supabase_bucket is None:
+        return DatabaseFiles(database)
+    from app.adapters.files.bucket import open_bucket_files
+
+    return await stack.enter_async_context(open_bucket_files(settings, database))
 
 
 async def _signing_keys(
@@ -89,7 +98,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             clock=clock,
             vault=open_vault(settings),
             database=database,
-            files=DatabaseFiles(database),
+            files=await _files(settings, database, stack),
             fetch=await stack.enter_async_context(open_fetch(settings)),
             models=Models(providers),
             embedders=Embedders(embedders),

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     supabase_url: str | None = None
     supabase_service_key: SecretStr | None = None
+    supabase_bucket: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$"
+    )
     redis_url: SecretStr | None = None
     clerk_issuer: str | None = None
     clerk_publishable_key: str | None = None
@@ -182,8 +185,7 @@ def load_settings(
     variables = {**found_on_railway(variables), **{k: v for k, v in variables.items() if v}}
     problems = _unfit_base_urls(variables, providers) + _half_of_clerk(variables)
     problems += unfit_for_railway(variables)
-    if bool(variables.get("SUPABASE_URL")) != bool(variables.get("SUPABASE_SERVICE_KEY")):
-        problems.append("SUPABASE_URL, SUPABASE_SERVICE_KEY: set both, or neither.")
+    problems += _part_of_supabase(variables)
     fields = {
         name: variables[name.upper()]
         for name in Settings.model_fields
@@ -231,6 +233,15 @@ def _half_of_clerk(variables: Mapping[str, str]) -> list[str]:
     if rest and not issuer and not key:
         return [f"{', '.join(rest)}: set CLERK_ISSUER or CLERK_PUBLISHABLE_KEY as well."]
     return []
+
+
+def _part_of_supabase(variables: Mapping[str, str]) -> list[str]:
+    problems: list[str] = []
+    if bool(variables.get("SUPABASE_URL")) != bool(variables.get("SUPABASE_SERVICE_KEY")):
+        problems.append("SUPABASE_URL, SUPABASE_SERVICE_KEY: set both, or neither.")
+    if variables.get("SUPABASE_BUCKET") and not variables.get("SUPABASE_URL"):
+        problems.append("SUPABASE_BUCKET: set SUPABASE_URL and SUPABASE_SERVICE_KEY as well.")
+    return problems
 
 
 def child_environment(**overrides: str) -> dict[str, str]:

@@ -34,6 +34,7 @@ ALLOWED = {
     "app/adapters/embedder/embeddings_api.py": OPERATORS,
     "app/adapters/fetch/connection.py": "the one door: to a checked address that a user gave",
     "app/adapters/fetch/resolver.py": "looks up the names of addresses that users give",
+    "app/adapters/files/bucket.py": "to the Supabase project that the operator's settings name",
     "app/adapters/llm/attempt.py": OPERATORS,
     "app/adapters/llm/connection.py": OPERATORS,
     "app/adapters/llm/failures.py": "names the failures of the providers' client",

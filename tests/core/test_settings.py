@@ -61,6 +61,13 @@ def test_a_supabase_address_that_would_not_keep_the_key_secret_is_refused(url):
     assert "s3cret" not in str(refused.value)
 
 
+def test_a_bucket_belongs_to_a_project():
+    with pytest.raises(SettingsInvalid, match="SUPABASE_BUCKET: set SUPABASE_URL"):
+        load_settings({"SUPABASE_BUCKET": "originais"})
+    with pytest.raises(SettingsInvalid, match="SUPABASE_BUCKET"):
+        load_settings({"SUPABASE_BUCKET": "../x", "SUPABASE_URL": "https://x.supabase.co"} | KEY)
+
+
 @pytest.mark.parametrize("url", ["https://x.supabase.co/", "http://127.0.0.1:54321"])
 def test_a_supabase_project_is_taken(url):
     settings = load_settings({"SUPABASE_URL": url, **KEY})

@@ -34,6 +34,8 @@ SYSTEM_FUNCTIONS = {
     "events_number_v1",
     "events_number_v2",
     "events_purge_v1",
+    "file_removals_claim_v1",
+    "file_removals_done_v1",
     "files_sweep_v1",
     "files_sweep_v2",
     "idempotency_purge_v1",
