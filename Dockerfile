@@ -5,7 +5,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /service
 RUN python -m venv /opt/venv
 COPY requirements.txt ./
-RUN /opt/venv/bin/pip install --quiet --requirement requirements.txt
+# EXTRAS: packages that README names for traces, reports of failures or a search tool without a key.
+ARG EXTRAS=""
+RUN /opt/venv/bin/pip install --quiet --requirement requirements.txt ${EXTRAS}
 COPY main.py LICENSE ./
 COPY app ./app
 COPY supabase/migrations ./supabase/migrations

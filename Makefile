@@ -11,6 +11,9 @@ LITE := $(VENV)/lite/.installed
 # Tests wait more than they reckon: three at once take two cores half the time. Those of faults
 # count on patience of a second or less, and have the machine for themselves.
 AT_ONCE := -n 3 --dist worksteal
+# Some scenarios bound times on a machine that others use too: what fails is tried once more, alone
+# in its turn, and the summary names it. What fails twice fails.
+TWICE := --reruns 1 -rR
 ALONE := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
@@ -27,10 +30,10 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 	@exec $(PY) -m app.command_line serve
 
 test: $(TOOLS) $(LITE) ## Run all tests
-	@$(PY) -m pytest $(AT_ONCE) $(addprefix --ignore=,$(ALONE))
-	@$(PY) -m pytest $(ALONE)
+	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(ALONE))
+	@$(PY) -m pytest $(TWICE) $(ALONE)
 	@echo "The service's tests once more, with its data in a Supabase project:"
-	@$(PY) -m pytest $(AT_ONCE) --store supabase tests/features tests/end_to_end
+	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store supabase tests/features tests/end_to_end
 
 faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one
 	@echo "seed $(SEED)"

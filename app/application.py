@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 
 from app import __version__
-from app.container import EMBEDDER_NAMES, PROVIDER_NAMES, open_ports
+from app.container import EMBEDDER_NAMES, PROVIDER_NAMES, open_ports, start_telemetry
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
 from app.core.server_process import refuse_workers_apart
@@ -67,6 +67,7 @@ from app.web.problems import install_problem_handlers
 from app.web.routing import paths_of_visitors
 from app.web.starting import StartReport
 from app.web.stopping import told_to_stop
+from app.web.tracing import traced
 
 # Opened in this order and closed in reverse: runs end before anything that they use.
 FEATURES = (
@@ -120,6 +121,7 @@ def create_app(
     """
     chosen = settings or _settings_or_exit()
     configure_logging(chosen)
+    start_telemetry(chosen)
     app = FastAPI(
         title="Agentes de Conversão API",
         version=__version__,
@@ -131,6 +133,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
+        telemetry=traced(is_sent=chosen.sends_traces),
     )
     app.state.settings = chosen
     install_problem_handlers(app)

@@ -19,6 +19,7 @@ from app.adapters.store.announcing import AnnouncingDatabase
 from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
 from app.adapters.store.resealing import reseal
+from app.adapters.telemetry import start_telemetry as start_telemetry
 from app.core.clock import Clock, SystemClock
 from app.core.encryption import Vault, keep_key, kept_key
 from app.core.settings import Settings

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 import orjson
 import structlog
+from opentelemetry import trace
 
 from app.core.settings import Settings
 
@@ -46,12 +47,20 @@ def configure_logging(settings: Settings) -> None:
 def _shared_processors() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+
+
+def _with_trace(logger: Any, name: str, record: Any) -> Any:
+    """The id under which traces have what the line is about."""
+    if (context := trace.get_current_span().get_span_context()).is_valid:
+        record["trace_id"] = trace.format_trace_id(context.trace_id)
+    return record
 
 
 def _driver_failures_in_one_line(logger: Any, name: str, record: Any) -> Any:

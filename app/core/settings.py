@@ -17,12 +17,10 @@ from app.core.addresses import (
     web_address,
     web_origin,
 )
+from app.core.incomplete_settings import CLERK_SECRET_NAMES, half_of_clerk, part_of_supabase
 from app.core.listed import Networks, Ports, Secrets, Texts
 from app.core.railway import found_on_railway, unfit_for_railway
 from app.core.signing import canonical_secret
-
-# Clerk's own name for its webhooks' secret, beside ours.
-CLERK_SECRET_NAMES = ("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET")
 
 
 class SettingsInvalid(Exception):
@@ -63,6 +61,9 @@ class Settings(BaseSettings):
     outbound_allow_private_cidrs: Networks = ()
     outbound_allow_ports: Ports = ()
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_traces_endpoint: str | None = None
+    sentry_dsn: SecretStr | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None
 
@@ -151,6 +152,11 @@ class Settings(BaseSettings):
         return level.lower() if isinstance(level, str) else level
 
     @property
+    def sends_traces(self) -> bool:
+        """Whether OpenTelemetry's own variables name a place for traces."""
+        return bool(self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint)
+
+    @property
     def session_issuer(self) -> str | None:
         """The Clerk instance whose session tokens are taken; None without Clerk."""
         if self.clerk_issuer is None and self.clerk_publishable_key:
@@ -183,9 +189,9 @@ def load_settings(
     """
     variables = os.environ if environment is None else environment
     variables = {**found_on_railway(variables), **{k: v for k, v in variables.items() if v}}
-    problems = _unfit_base_urls(variables, providers) + _half_of_clerk(variables)
+    problems = _unfit_base_urls(variables, providers) + half_of_clerk(variables)
     problems += unfit_for_railway(variables)
-    problems += _part_of_supabase(variables)
+    problems += part_of_supabase(variables)
     fields = {
         name: variables[name.upper()]
         for name in Settings.model_fields
@@ -221,26 +227,6 @@ def _unfit_base_urls(variables: Mapping[str, str], providers: Collection[str]) -
             web_address(variables.get(name) or "http://unset")
         except ValueError as error:
             problems.append(f"{name}: {error}")
-    return problems
-
-
-def _half_of_clerk(variables: Mapping[str, str]) -> list[str]:
-    """Half a configuration would leave doors open that somebody believes are shut."""
-    issuer, key = variables.get("CLERK_ISSUER"), variables.get("CLERK_PUBLISHABLE_KEY")
-    rest = [
-        name for name in ("CLERK_AUTHORIZED_PARTIES", *CLERK_SECRET_NAMES) if variables.get(name)
-    ]
-    if rest and not issuer and not key:
-        return [f"{', '.join(rest)}: set CLERK_ISSUER or CLERK_PUBLISHABLE_KEY as well."]
-    return []
-
-
-def _part_of_supabase(variables: Mapping[str, str]) -> list[str]:
-    problems: list[str] = []
-    if bool(variables.get("SUPABASE_URL")) != bool(variables.get("SUPABASE_SERVICE_KEY")):
-        problems.append("SUPABASE_URL, SUPABASE_SERVICE_KEY: set both, or neither.")
-    if variables.get("SUPABASE_BUCKET") and not variables.get("SUPABASE_URL"):
-        problems.append("SUPABASE_BUCKET: set SUPABASE_URL and SUPABASE_SERVICE_KEY as well.")
     return problems
 
 

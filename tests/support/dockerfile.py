@@ -62,6 +62,7 @@ class Builder:
         self._context, self._base = context, base
         self._ignored = _Ignored((context / ".dockerignore").read_text().splitlines())
         self._stages: dict[str, Stage] = {}
+        self._arguments: dict[str, str] = {}
         self.stage = Stage(base)
 
     def build(self, dockerfile: Path) -> Stage:
@@ -82,6 +83,10 @@ class Builder:
             path = self.stage.environment["PATH"]
             self.stage.environment[name] = value.replace("$PATH", path)
 
+    def _arg(self, rest: str) -> None:
+        name, _, default = rest.partition("=")
+        self._arguments[name] = shlex.split(default)[0] if default else ""
+
     def _workdir(self, rest: str) -> None:
         self._inside(rest).mkdir(parents=True, exist_ok=True)
         self.stage.folder = rest
@@ -91,7 +96,7 @@ class Builder:
             self._inside(name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path("/", name), self._inside(name))
         network = {k: v for k, v in child_environment().items() if k.startswith(NETWORK)}
-        _run(*self.stage.started("/bin/sh", "-ec", rest, **network))
+        _run(*self.stage.started("/bin/sh", "-ec", rest, **network, **self._arguments))
 
     def _copy(self, rest: str) -> None:
         *names, target = shlex.split(rest)

@@ -17,6 +17,9 @@ from app.core.settings import child_environment
 from tests.support.loopback_only import PLAIN_HTTP
 
 ROOT = Path(__file__).parents[2]
+# uvicorn closes a connection that was idle for 5 s, httpx as well: a request that is being sent at
+# that moment would be lost.
+SHORT_IDLE = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 # Where services keep their data; empty for the embedded database.
 STORE_VARIABLES: dict[str, str] = {}
 
@@ -44,7 +47,9 @@ class Service:
 
     def client(self) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx2.AsyncClient(verify=PLAIN_HTTP, base_url=self.url, headers=headers, timeout=30)
+        return httpx2.AsyncClient(
+            verify=PLAIN_HTTP, base_url=self.url, headers=headers, timeout=30, limits=SHORT_IDLE
+        )
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         if self.process.returncode is None:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import structlog
 
+from app.core import spans
 from app.core.errors import Problem
 from app.features.agents.rules import HandoffRules
 from app.features.chat.call_facts import failure_fact
@@ -109,6 +110,14 @@ class Hands:
                 await asyncio.wait(under_way)
 
     async def _made(self, call: Call) -> Outcome:
+        about = {"gen_ai.tool.call.id": call.id, "gen_ai.tool.type": "function"}
+        with spans.tool_span(call.name, about) as span:
+            outcome = await self._tried(call)
+            if outcome.error is not None:
+                spans.failed(span, outcome.error.code)
+            return outcome
+
+    async def _tried(self, call: Call) -> Outcome:
         tool = call.tool
         try:
             if tool is None:

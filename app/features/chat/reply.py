@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from app.core.spans import chat_span, told
 from app.features.chat.dialogue import Dialogue
 from app.features.chat.events import Answer, Asked, Counted, TurnEvent
 from app.ports.llm import (
@@ -58,19 +59,34 @@ async def write(
         ProviderFailed: the model did not answer, or not to the end.
     """
     yield Asked(await dialogue.afforded(request))
-    async with aclosing(dialogue.model.provider.stream(request)) as stream:
-        async for event in stream:
-            match event:
-                case TextDelta(text):
-                    yield Answer(reply.text_of(text))
-                case Usage():
-                    dialogue.counted(event)
-                    yield Counted(event)
-                case ToolCall():
-                    reply.wants(event, request)
-                case Finished(reason):
-                    reply.finish_reason = reason
-                case _:
-                    assert_never(event)
-    if not reply.finish_reason:
-        raise ProviderDisconnected("The answer ended without its end mark.")
+    wanted = {
+        "gen_ai.request.temperature": request.temperature,
+        "gen_ai.request.max_tokens": request.max_tokens,
+    }
+    provider = dialogue.model.provider
+    with chat_span(provider.name, request.model, wanted) as span:
+        async with aclosing(provider.stream(request)) as stream:
+            async for event in stream:
+                match event:
+                    case TextDelta(text):
+                        yield Answer(reply.text_of(text))
+                    case Usage():
+                        told(span, _used(event))
+                        dialogue.counted(event)
+                        yield Counted(event)
+                    case ToolCall():
+                        reply.wants(event, request)
+                    case Finished(reason):
+                        told(span, {"gen_ai.response.finish_reasons": [reason]})
+                        reply.finish_reason = reason
+                    case _:
+                        assert_never(event)
+        if not reply.finish_reason:
+            raise ProviderDisconnected("The answer ended without its end mark.")
+
+
+def _used(usage: Usage) -> dict[str, int]:
+    return {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from app.core.errors import Problem
+from app.core.spans import agent_span, failed, told
 from app.core.sse import pieces
 from app.features.chat.account import RunAccount
 from app.features.chat.ending import AWAITING, RunEnding
@@ -150,6 +151,14 @@ class Run:
 
     async def execute(self, events: AsyncGenerator[TurnEvent]) -> None:
         """Run the turn until it has ended, or waits for a person."""
+        about = {"gen_ai.conversation.id": self.ids.conversation_id, "run_id": self.ids.run_id}
+        with agent_span(self.ids.agent_id, about) as span:
+            await self._execute(events)
+            told(span, {"finish_reason": self.finish_reason})
+            if self.problem is not None:
+                failed(span, self.problem.code())
+
+    async def _execute(self, events: AsyncGenerator[TurnEvent]) -> None:
         self._task = asyncio.current_task()
         try:
             await self._follow(events)
