@@ -8,13 +8,14 @@ SERVICE := $(VENV)/.requirements
 TOOLS := $(VENV)/.requirements-dev
 LITE := $(VENV)/lite/.installed
 
-# Tests wait more than they reckon: three at once take two cores half the time. Those of faults
-# count on patience of a second or less, and have the machine for themselves.
-AT_ONCE := -n 3 --dist worksteal
+# Tests wait more than they reckon: four at once take two cores half the time. Those of faults count
+# on patience of a second or less: two files at once, and nothing beside them.
+AT_ONCE := -n 4 --dist worksteal
+FEW_AT_ONCE := -n 2 --dist loadfile
 # Some scenarios bound times on a machine that others use too: what fails is tried once more, alone
 # in its turn, and the summary names it. What fails twice fails.
 TWICE := --reruns 1 -rR
-ALONE := tests/faults tests/adapters/shared tests/conformance
+APART := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
 .PHONY: help demo run test faults fuzz check format clean
@@ -30,8 +31,8 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 	@exec $(PY) -m app.command_line serve
 
 test: $(TOOLS) $(LITE) ## Run all tests
-	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(ALONE))
-	@$(PY) -m pytest $(TWICE) $(ALONE)
+	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(APART))
+	@$(PY) -m pytest $(TWICE) $(FEW_AT_ONCE) $(APART)
 	@echo "The service's tests once more, with its data in a Supabase project:"
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store supabase tests/features tests/end_to_end
 

@@ -15,7 +15,7 @@ from tests.support.completions_server import completions_server
 from tests.support.fault_stack import MODEL
 from tests.support.load import PIECES, echoing
 from tests.support.loopback_only import PLAIN_HTTP
-from tests.support.patient_clients import PatientClients, Stream, all_of
+from tests.support.patient_clients import PatientClients, Stream, at_work
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import running_redis
 from tests.support.service import free_port, started
@@ -52,12 +52,17 @@ class Replicas:
             data, self.ports[number], self.log(number), **self._variables
         )
 
-    async def kill(self, number: int) -> None:
+    async def end_one(self, number: int, how: signal.Signals) -> None:
+        """Killed it stays down for a while; told to stop it ends in time, and well."""
         process = self.processes[number]
         assert process is not None
-        process.kill()
-        await process.wait()
         self.processes[number] = None
+        process.send_signal(how)
+        ended = await asyncio.wait_for(process.wait(), 25)
+        if how == signal.SIGKILL:
+            await asyncio.sleep(DOWN_S)
+        else:
+            assert ended in (0, -how)
 
     async def ready(self, number: int) -> None:
         url = f"http://127.0.0.1:{self.ports[number]}/health/ready"
@@ -132,29 +137,18 @@ async def test_kp7_killed_in_turn_under_load_nobody_misses_anything(
         )
         agent = await an_agent(client, **MODEL)
         clients = PatientClients(client, agent["id"])
-        async with asyncio.TaskGroup() as tasks:
-            for work in all_of(
-                (clients.chats, 8), (clients.reads, 4), (clients.writes, 3), (clients.watches, 3)
-            ):
-                tasks.create_task(work())
+        async with at_work(clients):
             await asyncio.sleep(UP_S)
-            for turn in range(12 if is_long else REPLICAS):
-                one = turn % REPLICAS
-                if number == signal.SIGKILL:
-                    await replicas.kill(one)
-                    await asyncio.sleep(DOWN_S)
-                else:
-                    process = replicas.processes[one]
-                    assert process is not None
-                    process.terminate()
-                    assert await asyncio.wait_for(process.wait(), 25) == 0
-                await replicas.start(one)
-                await replicas.ready(one)
+            for turn in range(4 * REPLICAS if is_long else REPLICAS):
+                await replicas.end_one(turn % REPLICAS, number)
+                await replicas.start(turn % REPLICAS)
+                await replicas.ready(turn % REPLICAS)
                 await asyncio.sleep(UP_S)
-            clients.stop.set()
         rows = await postgres.execute(database, WHOLE)
         names = await postgres.execute(database, "select name from agentes.knowledge_bases")
-        (last,) = await postgres.execute(database, "select max(seq) as last from agentes.events")
+        (last,) = await postgres.execute(
+            database, "select max(position) as last from agentes.events"
+        )
         kept = {row["question"]: (row["answer"], row["status"]) for row in rows}
         assert len(rows) == len(kept) == len(clients.streams), "a question was asked twice or lost"
         for stream in clients.streams:

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx2
 
@@ -13,7 +13,8 @@ from tests.support.event_streams import DASHBOARD, EventReader
 from tests.support.stories import asking
 
 BUSY = (429, 502, 503)
-GIVE_UP_S = 60
+# A request whose process was killed is answered once its lease of a minute has run out.
+GIVE_UP_S = 90
 PAUSE_S = 0.1
 
 
@@ -41,6 +42,8 @@ class PatientClients:
     client: httpx2.AsyncClient
     agent: str
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when nothing happens any more: dashboards that have been silent since end."""
     streams: list[Stream] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     seen: list[list[int]] = field(default_factory=list)
@@ -81,7 +84,7 @@ class PatientClients:
             await _until(lambda stream=stream: self._follow(stream))
 
     async def watches(self) -> None:
-        """A dashboard, until it is told to stop and has been silent for a while."""
+        """A dashboard, until all is over and it has been silent for a while."""
         numbers: list[int] = []
         self.seen.append(numbers)
 
@@ -95,7 +98,7 @@ class PatientClients:
                     try:
                         (event,) = await reader.take(1, within_s=3)
                     except TimeoutError:
-                        return self.stop.is_set()  # one that may have died is followed anew
+                        return self.over.is_set()  # one that may have died is followed anew
                     if event["number"] is not None:
                         numbers.append(event["number"])
 
@@ -153,6 +156,16 @@ async def _until(ask: Callable[[], Awaitable[bool]], *, lasts: bool = False) -> 
             await asyncio.sleep(PAUSE_S)
 
 
-def all_of(*works: tuple[Callable[[], Awaitable[None]], int]) -> list[Callable[[], Any]]:
-    """Each so many times."""
-    return [work for work, count in works for _ in range(count)]
+@asynccontextmanager
+async def at_work(clients: PatientClients) -> AsyncIterator[None]:
+    """All of them, at their work while the body runs; at the end each has what it asked for."""
+    traffic = [clients.chats] * 8 + [clients.reads] * 4 + [clients.writes] * 3
+    async with asyncio.TaskGroup() as dashboards:
+        for _ in range(3):
+            dashboards.create_task(clients.watches())
+        async with asyncio.TaskGroup() as tasks:
+            for work in traffic:
+                tasks.create_task(work())
+            yield
+            clients.stop.set()
+        clients.over.set()
