@@ -12,8 +12,8 @@ LITE := $(VENV)/lite/.installed
 # on patience of a second or less: two files at once, and nothing beside them.
 AT_ONCE := -n 4 --dist worksteal
 FEW_AT_ONCE := -n 2 --dist loadfile
-# Some scenarios bound times on a machine that others use too: what fails is tried once more, alone
-# in its turn, and the summary names it. What fails twice fails.
+# Some scenarios bound times on a machine that others use too: what fails is tried once more
+# and the summary names it. What fails twice fails.
 TWICE := --reruns 1 -rR
 APART := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
@@ -33,7 +33,9 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 test: $(TOOLS) $(LITE) ## Run all tests
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(APART))
 	@$(PY) -m pytest $(TWICE) $(FEW_AT_ONCE) $(APART)
-	@echo "The service's tests once more, with its data in a Supabase project:"
+	@echo "The service as a process once more, over PostgreSQL and Redis:"
+	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store postgres tests/end_to_end
+	@echo "The service's tests once more, with its data in a Supabase project; processes with a Redis:"
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store supabase tests/features tests/end_to_end
 
 faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one

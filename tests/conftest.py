@@ -29,6 +29,8 @@ TEMPLATE = "template_agentes"
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 6 << 30
 guard()
 
+STORES = ("embedded", "postgres", "supabase")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep temporary files in memory where it has room: a database is made ten times as fast.
@@ -45,16 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = (
-        "where services keep data; `supabase`: through @supabase/lite, each test with one parameter"
+        "where services keep data; beside the default each test with one parameter; `supabase`:"
+        " through @supabase/lite"
     )
     parser.addoption("--long", action="store_true", help="hundreds of repetitions, real silences")
     parser.addoption("--seed", type=int, default=20261124, help="of what the scenarios choose")
-    parser.addoption("--store", choices=("postgres", "supabase"), default="postgres", help=text)
+    parser.addoption("--store", choices=STORES, default=STORES[0], help=text)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shorten the second round: it asks about the store, and what parameters vary is not that."""
-    if config.getoption("--store") == "postgres":
+    if config.getoption("--store") == STORES[0]:
         return
     kept: dict[str, pytest.Item] = {}
     for item in items:
@@ -137,7 +140,8 @@ async def supabase_url(lite: Lite, database_name: str) -> AsyncIterator[str]:
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Of a service over the fresh database, in the store that `--store` names."""
-    return request.getfixturevalue(f"{request.config.getoption('--store')}_settings")
+    is_supabase = request.config.getoption("--store") == "supabase"
+    return request.getfixturevalue("supabase_settings" if is_supabase else "postgres_settings")
 
 
 @pytest.fixture

@@ -94,6 +94,8 @@ async def test_the_next_model_answers_where_the_first_fails_before_its_first_wor
         path = f"/api/v2/conversations/{events[0]['conversation_id']}/messages"
         kept = (await place.client.get(path)).json()["data"][-1]
         assert (kept["content"], kept["metadata"]["model"]) == ("São 8 dias.", SECOND)
+        usage = (await place.client.get(f"{SETTINGS}/usage")).json()
+        assert [row["model_id"] for row in usage["by_model"]] == [SECOND]
 
 
 async def test_a_model_that_has_said_a_word_is_not_replaced(settings):

@@ -10,16 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import structlog
 
 from app.adapters.llm.posting import Poster, Scribe
 from app.adapters.llm.remote import RemoteProvider
 from app.adapters.llm.transport.pool import Transport
 from app.adapters.llm.vendor import Vendor
 from app.core.settings import Settings, SettingsInvalid
-from app.ports.llm import Conduct, ProviderAdapter
+from app.ports.llm import Conduct, ProviderAdapter, ProviderDisconnected
 
 MAX_CONNECTIONS = 4000
 KEPT_CONNECTIONS = 100
+log = structlog.get_logger(__name__)
 
 
 def adapter(vendor: Vendor) -> ProviderAdapter:
@@ -63,15 +65,24 @@ class Clients:
         Raises:
             SettingsInvalid: the vendor's address is none.
         """
-        if self._opened is None:
+        # What failed for want of file descriptors or memory is tried again by the next who asks.
+        if self._opened is None or _has_failed(self._opened):
             loop = asyncio.get_running_loop()
             self._address = _address(self._vendor, self._settings)
             self._opened = loop.run_in_executor(None, self._open)
         return self._opened
 
     async def by_key(self, key: str | None) -> Poster:
-        """What posts requests that show this key."""
-        sdk, wire = await asyncio.shield(self.begin())
+        """What posts requests that show this key.
+
+        Raises:
+            ProviderDisconnected: it could not be set up at this moment.
+        """
+        try:
+            sdk, wire = await asyncio.shield(self.begin())
+        except OSError as error:
+            log.warning("provider_not_set_up", provider=self._vendor.name, error=str(error))
+            raise ProviderDisconnected from error
         return Poster(self._client(sdk, key), wire)
 
     async def close(self) -> None:
@@ -100,6 +111,10 @@ class Clients:
             max_retries=0,
             timeout=self._timeout,
         )
+
+
+def _has_failed(opened: asyncio.Future[Any]) -> bool:
+    return opened.done() and (opened.cancelled() or opened.exception() is not None)
 
 
 def _address(vendor: Vendor, settings: Settings) -> str:

@@ -63,6 +63,11 @@ class RunAccount:
                 # Of the answer under way; the last count holds.
                 self._usage = usage
 
+    @property
+    def fallback_id(self) -> str | None:
+        """The model that has answered in place of the first one."""
+        return self._terms.fallback_id
+
     def switched(self, terms: RunTerms, *, text: str) -> None:
         """Another model is asked from now on; what the one before has counted stays."""
         self._spent = self._with_this_answer(len(text))

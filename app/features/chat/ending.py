@@ -52,12 +52,12 @@ class RunEnding:
         for record in shown.cut_off():
             self._frames.show("tool", cut_to_frame(record))
         self.metadata = _metadata(shown, account, self.finish_reason)
-        end = self._whole(shown)
+        end = self._whole(shown, account)
         try:
             outcome = await self._keeper.keep(end)
         except Problem as problem:
             log.warning("answer_not_kept", run_id=self._ids.run_id, code=problem.code())
-            await self._not_kept(shown)
+            await self._not_kept(shown, account)
             return
         if outcome == "kept":
             self._close(end.frames[-2:], end.last_event_id)
@@ -108,7 +108,7 @@ class RunEnding:
         last_id = number or self._frames.buffer.last_event_id + 1
         self._close([self._terminal(last_id)], last_id)
 
-    def _whole(self, shown: Shown) -> RunEnd:
+    def _whole(self, shown: Shown, account: RunAccount) -> RunEnd:
         number = self._frames.buffer.last_event_id + 1
         last = [
             self._frames.made(number, "metadata", self.metadata),
@@ -127,6 +127,7 @@ class RunEnding:
             last_event_id=number + 1,
             frames=self._frames.buffer.frames() + last,
             facts=shown.facts,
+            fallback_id=account.fallback_id,
             handoff=shown.handoff if status == "completed" and self.problem is None else None,
         )
 
@@ -145,10 +146,10 @@ class RunEnding:
         )
         return self._frames.made(number, "error", data)
 
-    async def _not_kept(self, shown: Shown) -> None:
+    async def _not_kept(self, shown: Shown, account: RunAccount) -> None:
         self.problem, self.finish_reason = AnswerNotKept(), "error"
         self.metadata = self.metadata | {"finish_reason": "error"}
-        end = self._whole(shown)
+        end = self._whole(shown, account)
         self._close(end.frames[-2:], end.last_event_id)
         await self._keeper.keep_late(end)
 

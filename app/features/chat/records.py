@@ -68,6 +68,7 @@ class RunEnd:
     last_event_id: int
     frames: list[bytes]
     facts: list[dict[str, Any]]
+    fallback_id: str | None = None
     handoff: HandoffAsked | None = None
 
 

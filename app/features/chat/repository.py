@@ -103,6 +103,7 @@ class RunRepository:
                 "last_event_id": end.last_event_id,
                 "error": _error(end.problem, is_retryable=end.is_retryable),
                 "usage": _usage(end.metadata),
+                "model_id": end.fallback_id,
             },
             message={
                 "id": ids.message_id,

@@ -19,11 +19,18 @@ class RunTerms:
     max_run_s: int
     on_disconnect: OnDisconnect
     price: Price | None = None
+    fallback_id: str | None = None
+    """The model that answers in place of the one that the run began with."""
 
     def switched(self, model: ResolvedModel) -> "RunTerms":
         """The same with another model."""
-        name = model.provider.name
-        return replace(self, model=model.model, provider=name, price=model.price)
+        return replace(
+            self,
+            model=model.model,
+            provider=model.provider.name,
+            price=model.price,
+            fallback_id=model.id,
+        )
 
     @property
     def written(self) -> dict[str, Any]:

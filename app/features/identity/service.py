@@ -15,6 +15,7 @@ from app.features.identity.session_tokens import (
     Membership,
     Session,
     SessionTokens,
+    TokenOutOfTime,
     TokenRefused,
 )
 from app.features.identity.widget_sessions import PREFIX, WidgetSessions
@@ -24,6 +25,11 @@ from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 # A revoked key is dead everywhere within this time.
 KEY_CACHE_S = 5.0
 MEMBER_CACHE_S = 30.0
+NOT_VALID = "The session token is not valid."
+OUT_OF_TIME = (
+    "The session token has expired or is not valid yet: ask for a new one. If that is refused as"
+    " well, the clock of this server is wrong."
+)
 log = structlog.get_logger(__name__)
 
 
@@ -82,7 +88,9 @@ class IdentityService:
             session = await tokens.read(credential)
         except TokenRefused as refused:
             log.info("session_token_refused", reason=str(refused))
-            raise _refused("The session token is not valid.") from None
+            raise _refused(
+                OUT_OF_TIME if isinstance(refused, TokenOutOfTime) else NOT_VALID
+            ) from None
         if session.is_pending:
             raise SessionPending("Finish signing in, then ask for a new session token.")
         if session.membership is None:

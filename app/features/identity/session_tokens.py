@@ -23,6 +23,10 @@ class TokenRefused(Exception):
     """The token is not one of a session that is under way; why, is for our log only."""
 
 
+class TokenOutOfTime(TokenRefused):
+    """It has expired, or begins later, by this machine's clock."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """The organization that is active in a session, and what its user is there."""
@@ -85,12 +89,12 @@ class SessionTokens:
     def _check_times(self, claims: dict[str, Any]) -> None:
         now_s = self._clock.now().timestamp()
         if now_s >= _seconds(claims, "exp") + LEEWAY_S:
-            raise TokenRefused("expired")
+            raise TokenOutOfTime("expired")
         begins = [_seconds(claims, "iat")]
         if "nbf" in claims:
             begins.append(_seconds(claims, "nbf"))
         if now_s < max(begins) - LEEWAY_S:
-            raise TokenRefused("not valid yet")
+            raise TokenOutOfTime("not valid yet")
 
     def _check_parties(self, claims: dict[str, Any]) -> None:
         if claims.get("iss") != self._issuer:

@@ -87,7 +87,7 @@ class KnownModels:
             resolved = self.upstream(own.models, entry)
         else:
             raise UnknownModel(f"The model {model_id!r} is switched off.")
-        return replace(resolved, price=self.price(own, resolved, entry))
+        return replace(resolved, id=model_id, price=self.price(own, resolved, entry))
 
     async def usable(self, model_id: str) -> ResolvedModel:
         """As `resolve`, for a call that is about to be made.

@@ -107,13 +107,14 @@ class ProviderAdapter:
 class ResolvedModel:
     """A model id that a provider serves; an organization's own entry may say more of it.
 
-    `price` is the one at the moment of asking, None where it is unknown.
+    `price` is the one at the moment of asking, None where it is unknown; `id` what was asked for.
     """
 
     provider: Provider
     model: str
     price: Price | None = None
     window: int | None = None
+    id: str | None = None
 
     @property
     def context_window(self) -> int:
