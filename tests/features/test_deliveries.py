@@ -307,6 +307,8 @@ async def test_wh50_a_test_event_is_tried_once_and_shows_the_example_of_any_even
     told = await after_a_test(client, webhook, event_type="message_completed")
     assert (told["status"], told["attempts"], told["trigger"]) == ("failed", 1, "test")
     assert json.loads(receiver.arrived[0].body)["type"] == "message_completed"
+    asked = (await client.post(f"{WEBHOOKS}/{webhook['id']}/test")).json()
+    assert asked["created_at"] <= asked["next_attempt_at"] < asked["created_at"][:10] + "T99"
     unknown = await client.post(f"{WEBHOOKS}/{webhook['id']}/test?event_type=nothing")
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_event")
 

@@ -1,8 +1,9 @@
 """Deliveries and test inboxes as clients receive them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.core.schemas import Id, Resource, Timestamp, example
 from app.features.webhooks.examples import (
@@ -16,6 +17,10 @@ from app.features.webhooks.examples import (
 
 Status = Literal["pending", "sending", "succeeded", "failed", "skipped"]
 Trigger = Literal["schedule", "manual", "recover", "test"]
+
+
+# What somebody waits for is put in line before all else by a due time of yesterday.
+AHEAD = timedelta(days=1)
 
 
 class Delivery(Resource):
@@ -37,6 +42,16 @@ class Delivery(Resource):
     last_error: str | None
     created_at: Timestamp
     finished_at: Timestamp | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _due_when_asked_for(cls, row: dict[str, Any]) -> dict[str, Any]:
+        due = row.get("next_attempt_at")
+        if due is None or row.get("trigger") not in ("manual", "test"):
+            return row
+        asked_at = datetime.fromisoformat(due) + AHEAD
+        is_ahead = asked_at < datetime.now(UTC) + AHEAD / 2
+        return row | {"next_attempt_at": asked_at} if is_ahead else row
 
 
 class AttemptError(Resource):
