@@ -14,8 +14,8 @@ from app.web.gates import Authenticator, Gate
 WWW_AUTHENTICATE = {"WWW-Authenticate": "Bearer"}
 MAX_CREDENTIAL_CHARS = 4096
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-# What outlasts an impersonation (keys), and what nothing brings back (erasures).
-_OF_ONES_OWN_HAND = ("keys:write", "privacy:write")
+# What outlasts an impersonation (keys, where events go), and what nothing brings back (erasures).
+_OF_ONES_OWN_HAND = ("keys:write", "privacy:write", "settings:write", "webhooks:write")
 
 
 class InvalidCredential(Unauthorized):
@@ -141,7 +141,9 @@ class ScopeCheck(SecurityBase):
         if not (self.visitors and caller.visitor is not None):
             caller.require(self._scope)
         if caller.impersonator is not None and self._scope in _OF_ONES_OWN_HAND:
-            raise ImpersonationRefused("Sign in as yourself to make keys, export or erase.")
+            raise ImpersonationRefused(
+                "Sign in as yourself to make keys, change settings or webhooks, export or erase."
+            )
         return caller
 
     async def __call__(self, request: Request) -> Caller:

@@ -63,6 +63,16 @@ IdempotencyKey = Annotated[str | None, Depends(_key)]
 TAKES_KEY = Depends(_key)
 
 
+def kept_key(caller: Caller, key: str) -> str:
+    """The key as it is kept: those of a visitor apart, so that nobody takes a key from the others.
+
+    Everybody else of an organization shares its keys: a retry may come with a newer credential.
+    """
+    if caller.visitor is None:
+        return key
+    return "visitor:" + hashlib.sha256(f"{caller.actor}\n{key}".encode()).hexdigest()
+
+
 def fingerprint(*, actor: str, route: str, body: Any) -> str:
     """What equal requests have in common: who asks, where, and the fields of the body."""
     whole = orjson.dumps([actor, route, body], option=orjson.OPT_SORT_KEYS)
@@ -105,10 +115,11 @@ async def once(
     given = request.headers.getlist("idempotency-key")
     if len(given) != 1:
         raise MalformedRequest("Send one Idempotency-Key.")
-    key = await _key(given[0])
+    await _key(given[0])
+    key = kept_key(caller, given[0])
     ports: Ports = request.app.state.ports
     scope = ports.database.scoped(caller.organization_id)
-    purpose = _purpose(caller, given[0])
+    purpose = _purpose(caller, key)
     route = f"{request.method} {request.url.path}"
     begun = await scope.call(
         "idempotent_request_begin_v2",
@@ -121,7 +132,7 @@ async def once(
     state = request.scope["state"]
     state["idempotency_key"] = key
     state["idempotency_seed"] = f"{purpose}:{begun['first_at']}"
-    return await _handled(ports.vault, scope, handle, key=given[0], purpose=purpose)
+    return await _handled(ports.vault, scope, handle, key=key, purpose=purpose)
 
 
 async def _handled(
@@ -153,21 +164,34 @@ async def _handled(
             await scope.call("idempotent_request_end_v2", key=key, **end)
 
 
-async def forget_responses(ports: Ports, caller: Caller, ids: set[str]) -> None:
-    """Forget every kept response that shows one of these ids; repeating its request is refused."""
+async def forget_responses(
+    ports: Ports, caller: Caller, ids: set[str], *, pattern: str | None
+) -> None:
+    """Forget every kept response that shows one of these ids, or what the pattern finds.
+
+    Repeating its request is refused.
+    """
+    shows = re.compile(pattern, re.IGNORECASE | re.ASCII) if pattern else None
     scope = ports.database.scoped(caller.organization_id)
     after: str | None = None
     while page := await scope.call("idempotency_responses_v1", after=after, limit=PAGE):
         after = page[-1]["key"]
-        showing = [row["key"] for row in page if _shows(ports, caller, row, ids)]
+        showing = [row["key"] for row in page if _shows(ports, caller, row, ids, shows)]
         if showing:
             await scope.call("idempotency_forget_v1", keys=showing)
 
 
-def _shows(ports: Ports, caller: Caller, row: dict[str, Any], ids: set[str]) -> bool:
+def _shows(
+    ports: Ports,
+    caller: Caller,
+    row: dict[str, Any],
+    ids: set[str],
+    pattern: re.Pattern[str] | None,
+) -> bool:
     try:
         shown = ports.vault.unseal(row["response"], purpose=_purpose(caller, row["key"]))
-        return not ids.isdisjoint(_ID.findall(shown))
+        named = pattern is not None and pattern.search(shown) is not None
+        return named or not ids.isdisjoint(_ID.findall(shown))
     except Unsealable:
         return True  # nobody can read it any more
 

@@ -79,6 +79,34 @@ async def test_a_membership_that_ends_takes_access_away_from_older_tokens(sender
     assert await may(sender, clerk, iat=later, nbf=later)  # somebody has taken it in again
 
 
+async def made(sender, credential, name):
+    answer = await sender.client.post(
+        KEYS,
+        headers={"Authorization": f"Bearer {credential}"},
+        json={"name": name, "scopes": ["agents:read", "keys:write"]},
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()["key"]
+
+
+async def taken(sender, *keys):
+    asked = [sender.client.get(AGENTS, headers={"Authorization": f"Bearer {key}"}) for key in keys]
+    return [answer.status_code == 200 for answer in await asyncio.gather(*asked)]
+
+
+@pytest.mark.parametrize("end", ["organizationMembership.deleted", "user.deleted"])
+async def test_keys_end_with_the_person_who_made_them(sender, clerk, end):
+    mine = await made(sender, clerk.token(), "of the one who leaves")
+    of_mine = await made(sender, mine, "made with that key")
+    others = await made(sender, clerk.token(sub="user_2"), "of the one who stays")
+    assert await taken(sender, mine, of_mine, others) == [True] * 3
+    about = MEMBER if end.startswith("organization") else {"id": "user_1"}
+    await sender.about(end, int(time.time() * 1000) + 1, **about)
+    async with asyncio.timeout(10):  # promised within 5 s
+        while await taken(sender, mine, of_mine, others) != [False, False, True]:
+            await asyncio.sleep(0.2)
+
+
 async def test_a_user_or_an_organization_that_is_deleted_stays_out_whatever_comes_late(
     sender, clerk
 ):

@@ -272,7 +272,7 @@ async def test_wh53_what_is_old_goes_and_what_waits_stays(client, connection, re
             status,
             days,
         )
-    await connection.execute("select deliveries_purge_v1(30, 1000)")
+    await connection.execute("select deliveries_purge_v2(30, 1000)")
     left = await connection.fetch("select status from agentes.webhook_deliveries order by id")
     assert [row["status"] for row in left] == ["pending", "succeeded", "succeeded"]
 

@@ -1,5 +1,6 @@
 """How far one person's data reaches: to all that is theirs, and not to who only named them."""
 
+import asyncio
 import re
 
 import pytest
@@ -61,10 +62,13 @@ async def test_who_names_somebody_elses_address_is_not_that_person(client, shop,
     assert (found["visitor_ids"], found["leads"]) == (["mallory"], [])
     assert [one["id"] for one in found["conversations"]] == [his]
     assert not re.search(r"529\W?982", str(found))
-    # Her address stands in his conversation, too: it is hers to see and to have erased.
-    mine = await exported(client, email=ANA["email"])
-    assert mine["visitor_ids"] == ["ana"]
-    assert {one["id"] for one in mine["conversations"]} == {hers, his}
+    # Her address stands in his conversation, too: she is told of it, and sees nothing of his.
+    for name in ({"email": ANA["email"]}, {"visitor_id": "ana"}, {"document": ANA["cpf"]}):
+        mine = await exported(client, **name)
+        assert mine["visitor_ids"] == ["ana"]
+        assert [one["id"] for one in mine["conversations"]] == [hers]
+        assert mine["named_elsewhere"] == [{"conversation_id": his, "visitor_id": "mallory"}]
+        assert not re.search(r"Mallory|98765\W?4321", str(mine))
     assert (await client.post(ERASURES, json={"visitor_id": "mallory"})).status_code == 201
     (lead,) = (await client.get("/api/v2/leads")).json()["data"]
     assert lead["email"] == ANA["email"]
@@ -84,6 +88,97 @@ async def test_an_address_that_only_a_form_holds_is_found(client, shop, connecti
     assert {event["type"] for event in found["events"]} >= {"form_submitted"}
     assert (await client.post(ERASURES, json={"email": "bia@exemplo.com.br"})).status_code == 201
     assert "xemplo.com.br" not in await everything(connection)
+
+
+@pytest.mark.parametrize(
+    "name", [{"email": ANA["email"]}, {"visitor_id": "ana"}, {"document": ANA["cpf"]}]
+)
+async def test_an_erasure_takes_a_person_out_of_what_others_have_said(
+    client, shop, connection, name
+):
+    hers = await shop.a_conversation("ana")
+    lead = ANA | {"phone": "(11) 98765-4321"}
+    await shop.call("lead_capture", LEAD, lead, hers, visitor_id="ana")
+    agent = await an_agent(client)
+    told = (
+        "Mande também para ANA@exemplo.com.br, telefone 011 98765 4321 ou +55 (11) 98765-4321,"
+        " CPF 529982247-25. O meu é bana@exemplo.com.br, e 11 98765-43210 não existe."
+    )
+    answer = await stream(client, agent["id"], asking(told, visitor_id="mallory"))
+    his = await shop.a_conversation("mallory")
+    await shop.call("lead_capture", LEAD, ANA | {"name": "M"}, his, visitor_id="mallory")
+    shown = await shop.call("form", FORM, {}, his)
+    url = f"/api/v2/forms/{shown.form.data['form_id']}/submissions"
+    assert (await client.post(url, json={"values": {"email": ANA["email"]}})).status_code == 201
+    erased = await client.post(ERASURES, json=name)
+    assert erased.status_code == 201, erased.text
+    assert erased.json()["removed"]["mentions"] >= 4
+    left = await everything(connection)
+    assert not re.search(r"(?<!b)ana@exemplo", left, re.IGNORECASE)
+    assert not re.search(r"98765\W?4321(?!0)|529\W?982\W?247", left)
+    (one,) = (await client.get("/api/v2/conversations?visitor_id=mallory&q=Mande")).json()["data"]
+    messages = (await client.get(f"/api/v2/conversations/{one['id']}/messages")).json()["data"]
+    assert messages[0]["content"] == (
+        "Mande também para ***, telefone *** ou ***,"
+        " CPF ***. O meu é bana@exemplo.com.br, e 11 98765-43210 não existe."
+    )
+    assert answer
+    assert (await client.get(f"/api/v2/conversations/{his}")).status_code == 200
+    again = await client.post(ERASURES, json=name)
+    assert (again.status_code, again.json()["code"]) == (404, "person_not_found")
+
+
+async def test_who_is_only_named_by_others_is_found_and_taken_out(client, connection):
+    agent = await an_agent(client)
+    told = "Avisem a bia@exemplo.com.br, por favor."
+    await stream(client, agent["id"], asking(told, visitor_id="outra"))
+    found = await exported(client, email="bia@exemplo.com.br")
+    assert found["conversations"] == []
+    assert [one["visitor_id"] for one in found["named_elsewhere"]] == ["outra"]
+    receipt = (await client.post(ERASURES, json={"email": "bia@exemplo.com.br"})).json()
+    assert receipt["removed"].keys() == {"mentions"}
+    assert "xemplo.com.br" not in await everything(connection)
+
+
+async def test_what_another_lead_is_known_by_as_well_stays_with_that_one(client, shop, connection):
+    for visitor in ("ana", "beto"):  # one telephone in a family
+        conversation = await shop.a_conversation(visitor)
+        details = {"name": visitor, "email": f"{visitor}@exemplo.com.br"}
+        await shop.call("lead_capture", LEAD, details, conversation, visitor_id=visitor)
+    await connection.execute("update agentes.leads set phone = '+5511987654321'")
+    assert (await client.post(ERASURES, json={"visitor_id": "ana"})).status_code == 201
+    (lead,) = (await client.get("/api/v2/leads")).json()["data"]
+    assert (lead["name"], lead["phone"]) == ("beto", "+5511987654321")
+
+
+async def test_webhook_payloads_are_found_when_their_events_are_gone(client, shop, connection):
+    inbox = (await client.post("/api/v2/webhooks/inboxes")).json()
+    hook = {"name": "Gancho", "url": inbox["url"], "events": ["*"]}
+    assert (await client.post("/api/v2/webhooks", json=hook)).status_code == 201
+    hers = await shop.a_conversation("ana")
+    await shop.call("lead_capture", LEAD, ANA, hers, visitor_id="ana")
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(
+            "select count(*) from agentes.webhook_messages where type = 'lead_captured'"
+        ):
+            await asyncio.sleep(0.05)
+    await connection.execute("delete from agentes.events")
+    found = await exported(client, visitor_id="ana")
+    assert found["webhook_deliveries"]
+    assert (await client.post(ERASURES, json={"visitor_id": "ana"})).status_code == 201
+    assert "xemplo.com.br" not in await everything(connection)
+
+
+async def test_what_was_counted_of_a_visitor_goes_with_it(client, connection):
+    changed = await client.patch(
+        "/api/v2/settings", json={"budgets": {"visitor_tokens_per_day": 100_000}}
+    )
+    assert changed.status_code == 200, changed.text
+    agent = await an_agent(client)
+    await stream(client, agent["id"], asking("Oi", visitor_id="zenobia"))
+    assert "zenobia" in await everything(connection)
+    assert (await client.post(ERASURES, json={"visitor_id": "zenobia"})).status_code == 201
+    assert "zenobia" not in await everything(connection)
 
 
 async def test_a_question_without_an_answer_goes_with_who_asked_it(client, connection):

@@ -279,7 +279,9 @@ async def test_who_acts_for_somebody_may_not_delete_and_another_organization_is_
             assert (await call(clerk.token(), path, headers=named)).status_code == status
 
 
-async def test_who_acts_for_somebody_makes_no_keys_and_erases_nobody(service, clerk):
+async def test_who_acts_for_somebody_makes_no_keys_redirects_no_events_and_erases_nobody(
+    service, clerk
+):
     acting = clerk.token(act={"iss": "https://dashboard.clerk.com", "sub": "user_9"})
     keys, body = "/api/v2/settings/api-keys", {"name": "X", "scopes": ["chat"]}
     async with calling(service) as call:
@@ -290,9 +292,12 @@ async def test_who_acts_for_somebody_makes_no_keys_and_erases_nobody(service, cl
             ("/api/v2/settings/widget-keys", {}),
             ("/api/v2/privacy/erasures", {"email": "ana@exemplo.com.br"}),
             ("/api/v2/privacy/exports", {"email": "ana@exemplo.com.br"}),
+            ("/api/v2/webhooks", {"name": "X", "url": "https://crm.example.com/"}),
         ):
             refused = await call(acting, path, "POST", json=sent)
             assert refused.json()["code"] == "impersonation_refused", path
+        refused = await call(acting, "/api/v2/settings", "PATCH", json={"budgets": {}})
+        assert refused.json()["code"] == "impersonation_refused"
         assert len((await call(acting, keys)).json()["data"]) == 1
 
 

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from app.container import open_vault
 from app.core.ids import new_id
 from app.domain_events import EVENTS
+from app.features.webhooks.sealing import WebhookSeals
 from tests.support.stories import an_agent
 from tests.support.webhooks import WEBHOOKS, a_webhook, reaching_loopback
 
@@ -157,6 +159,22 @@ async def test_the_catalogue_shows_every_event_with_a_body(client):
     for one in listed:
         assert one["example"].keys() == {"type", "timestamp", "data"}
         assert one["description"]
+
+
+async def test_headers_changed_at_once_keep_the_newest_hidden_value(client, connection, settings):
+    created = await a_webhook(client, URL, headers={"X-Token": "one", "X-Team": "0"})
+    path = f"{WEBHOOKS}/{created['id']}"
+    token = "one"
+    for turn in range(10):
+        # One gives a new value while others send back what they have read: it must not come undone.
+        token = f"token-{turn}"
+        sent = [{"X-Token": "[hidden]", "X-Team": f"{turn}"}] * 6
+        sent.insert(turn % 6, {"X-Token": token, "X-Team": "new"})
+        answers = await asyncio.gather(*(client.patch(path, json={"headers": one}) for one in sent))
+        assert {answer.status_code for answer in answers} == {200}
+        sealed = await connection.fetchval("select headers_sealed from agentes.webhooks")
+        seals = WebhookSeals(open_vault(settings), created["id"])
+        assert seals.readable_headers(sealed)["X-Token"] == token
 
 
 async def test_a_webhook_that_moves_to_another_server_does_not_take_hidden_headers_along(client):

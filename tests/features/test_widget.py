@@ -122,6 +122,22 @@ async def test_one_visitor_sees_nothing_of_another(client, agent, key):
         assert (await ana.get(f"{chat}/runs/{run}")).status_code == 200
 
 
+async def test_a_visitors_idempotency_keys_are_its_own(client, agent, key):
+    headers, chat = {"Idempotency-Key": "order-1"}, f"/api/v2/agents/{agent['id']}/chat"
+    answers = []
+    for _ in range(2):
+        visitor, _ = await visiting(client, key)
+        async with visitor:
+            first = await visitor.post(chat, json=ASK, headers=headers)
+            again = await visitor.post(chat, json=ASK, headers=headers)
+        assert (first.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
+        assert again.json()["run_id"] == first.json()["run_id"]
+        answers.append(first.json()["run_id"])
+    assert len(set(answers)) == 2
+    lead = {"name": "Ana", "email": "ana@exemplo.com.br"}
+    assert (await client.post("/api/v2/leads", json=lead, headers=headers)).status_code == 201
+
+
 async def test_a_visitor_reaches_no_other_route_and_no_other_agent(client, agent, key):
     other = await an_agent(client, visibility="public")
     visitor, _ = await visiting(client, key)

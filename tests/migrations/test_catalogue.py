@@ -18,6 +18,7 @@ SYSTEM_FUNCTIONS = {
     "api_key_register_v1",
     "deliveries_claim_v1",
     "deliveries_purge_v1",
+    "deliveries_purge_v2",
     "deliveries_release_v1",
     "deliveries_report_v1",
     "deliveries_skip_v1",

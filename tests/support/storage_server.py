@@ -4,20 +4,19 @@ Statuses and bodies as https://github.com/supabase/storage has them: most failur
 body says which status is meant. What is not Storage's goes to another server, as by a gateway.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx2
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.support.loopback_only import PLAIN_HTTP
+from tests.support.serving_app import serving_app
 
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 HOP_BY_HOP = {"content-length", "content-encoding", "transfer-encoding", "connection"}
@@ -123,15 +122,5 @@ async def storage_server(key: str, rest: str | None = None) -> AsyncIterator[Sto
             Route("/{path:path}", storage.elsewhere, methods=METHODS),
         ]
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    task = asyncio.get_running_loop().create_task(server._serve())
-    while not server.started:
-        assert not task.done(), "the storage server did not start"
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    storage.url = f"http://127.0.0.1:{port}"
-    try:
+    async with serving_app(app) as storage.url:
         yield storage
-    finally:
-        server.should_exit = True
-        await task

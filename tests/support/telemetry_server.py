@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from tests.support.serving_app import serving_app
 
 
 @dataclass
@@ -81,15 +82,5 @@ async def telemetry_server() -> AsyncIterator[TelemetryServer]:
             Route("/api/1/envelope/", telemetry.envelope, methods=["POST"]),
         ]
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    task = asyncio.get_running_loop().create_task(server._serve())
-    while not server.started:
-        assert not task.done(), "the telemetry server did not start"
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    telemetry.url = f"http://127.0.0.1:{port}"
-    try:
+    async with serving_app(app) as telemetry.url:
         yield telemetry
-    finally:
-        server.should_exit = True
-        await task

@@ -6,7 +6,7 @@ sent, then made a file; whatever dies in between leaves nothing behind for longe
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -23,7 +23,6 @@ from app.ports.files import Files, FilesRefused, FilesUnavailable
 from app.ports.store import Database
 
 AT_ONCE = 2
-SMALL_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 # Between two pieces; over a whole file it is as many seconds as one of 25 MiB takes at 7 Mbit/s.
 PIECE_TIMEOUT_S = 10.0
@@ -35,6 +34,10 @@ log = structlog.get_logger(__name__)
 
 class _NotThere(Exception):
     """The bucket, or the object in it, does not exist."""
+
+
+class _ThereAlready(Exception):
+    """Somebody else has made it meanwhile."""
 
 
 @contextmanager
@@ -63,6 +66,8 @@ def _failure(response: httpx2.Response) -> Exception:
         meant = response.status_code
     if meant == 404:
         return _NotThere()
+    if meant == 409:
+        return _ThereAlready()
     if meant in (401, 403):
         return FilesRefused(
             "Supabase Storage does not take SUPABASE_SERVICE_KEY: it has to be the project's secret"
@@ -80,11 +85,10 @@ class BucketFiles:
         self._storage = storage
         self._bucket = bucket
         self._database = database
-        self._earlier = DatabaseFiles(database)
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._earlier = DatabaseFiles(database, at_once=AT_ONCE)
 
     def room(self, size_bytes: int) -> AbstractAsyncContextManager[object]:
-        return self._room if size_bytes > SMALL_BYTES else nullcontext()
+        return self._earlier.room(size_bytes)
 
     async def put(self, organization_id: OrganizationId, key: str, content: bytes) -> None:
         scope = self._database.scoped(organization_id)
@@ -95,7 +99,7 @@ class BucketFiles:
             await self._send(name, content)
         except _NotThere:
             await self.make_bucket()
-            await self._send(name, content)
+            await self._send_into_a_bucket(name, content)
         if not await scope.call("file_object_put_v1", key=key, object=name):
             raise FilesUnavailable
 
@@ -125,15 +129,17 @@ class BucketFiles:
             async with self._asking():
                 await self._storage.get_bucket(self._bucket)
         except _NotThere:
-            async with self._asking():
-                await self._storage.create_bucket(self._bucket, options={"public": False})
+            with suppress(_ThereAlready):
+                async with self._asking():
+                    await self._storage.create_bucket(self._bucket, options={"public": False})
 
     async def remove_deleted(self) -> None:
         """Remove the objects of files that have been deleted or replaced, or never came to be."""
         system = self._database.system()
         while names := await system.call("file_removals_claim_v1", limit=REMOVED_AT_ONCE):
-            async with self._asking():
-                await self._storage.from_(self._bucket).remove(names)
+            with suppress(_NotThere):  # a bucket that is gone has none of them
+                async with self._asking():
+                    await self._storage.from_(self._bucket).remove(names)
             await system.call("file_removals_done_v1", objects=names)
 
     async def keep_removing(self, every_s: float) -> None:
@@ -144,11 +150,19 @@ class BucketFiles:
                 log.warning("file_removal_postponed", code=problem.code())
             await asyncio.sleep(every_s)
 
+    async def _send_into_a_bucket(self, name: str, content: bytes) -> None:
+        try:
+            await self._send(name, content)
+        except _NotThere as again:  # somebody removes it as fast as it is made
+            raise FilesUnavailable from again
+
     async def _send(self, name: str, content: bytes) -> None:
-        async with self._asking():
-            await self._storage.from_(self._bucket).upload(
-                name, content, {"content-type": "application/octet-stream"}
-            )
+        # Nobody else has a name like this one: what is there already is what was sent.
+        with suppress(_ThereAlready):
+            async with self._asking():
+                await self._storage.from_(self._bucket).upload(
+                    name, content, {"content-type": "application/octet-stream"}
+                )
 
     @asynccontextmanager
     async def _asking(self) -> AsyncGenerator[None]:

@@ -17,9 +17,9 @@ SMALL_BYTES = 1024 * 1024
 class DatabaseFiles:
     """Files by key in the table `files`; large ones pass in pieces, and appear whole or not."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, at_once: int = AT_ONCE) -> None:
         self._database = database
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = asyncio.Semaphore(at_once)
 
     def room(self, size_bytes: int) -> AbstractAsyncContextManager[object]:
         return self._room if size_bytes > SMALL_BYTES else nullcontext()

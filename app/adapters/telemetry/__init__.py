@@ -17,7 +17,7 @@ def start_telemetry(settings: Settings) -> None:
         except ImportError:
             log.warning("traces_not_sent", install=f"pip install {EXTRAS}")
         else:
-            prepare_traces()
+            prepare_traces(settings.otel_service_name)
     if settings.sentry_dsn is not None:
         try:
             from app.adapters.telemetry.sentry import report_to

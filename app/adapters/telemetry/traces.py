@@ -1,6 +1,5 @@
 """OpenTelemetry's SDK, to which FastAPI adds the exporter that `OTEL_EXPORTER_OTLP_…` name."""
 
-import os
 import threading
 
 from opentelemetry import trace
@@ -10,7 +9,6 @@ from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 
 from app import __version__
 
-NAME = "agentes-de-conversao"
 _lock = threading.Lock()
 _prepared: list[TracerProvider] = []
 
@@ -23,14 +21,12 @@ class WithoutQueries(SpanProcessor):
             span.set_attribute("url.query", "REDACTED")
 
 
-def prepare_traces() -> None:
+def prepare_traces(service_name: str) -> None:
     """Make the process's tracer provider; a second call changes nothing."""
     with _lock:
         if _prepared:
             return
-        given = {SERVICE_VERSION: __version__}
-        if not os.environ.get("OTEL_SERVICE_NAME"):  # noqa: TID251 the SDK's own variable
-            given[SERVICE_NAME] = NAME
+        given = {SERVICE_VERSION: __version__, SERVICE_NAME: service_name}
         provider = TracerProvider(resource=Resource.create(given))
         provider.add_span_processor(WithoutQueries())
         trace.set_tracer_provider(provider)

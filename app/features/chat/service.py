@@ -28,7 +28,7 @@ from app.ports import Ports
 from app.ports.llm import Message, ResolvedModel
 from app.ports.run_buffers import Tap
 from app.web.auth import Caller
-from app.web.idempotency import fingerprint
+from app.web.idempotency import fingerprint, kept_key
 
 TITLE_CHARS = 80
 
@@ -206,7 +206,10 @@ class ChatService:
             return None
         fields = request.body.model_dump(mode="json")
         actor = self._caller.actor
-        return RunKey(request.key, fingerprint(actor=actor, route=request.route, body=fields))
+        return RunKey(
+            kept_key(self._caller, request.key),
+            fingerprint(actor=actor, route=request.route, body=fields),
+        )
 
 
 def _sent_history(body: ChatCreate) -> list[Message]:

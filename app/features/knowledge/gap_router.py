@@ -84,7 +84,8 @@ async def answer_gap(
 ) -> UploadedDocument:
     """The question and its answer become a document, which is indexed; the gap is `answered`.
 
-    Should the question find nothing again, the gap is open again.
+    Without a `question` it is the visitor's, as it was worded: give one of your own where that
+    names somebody. Should the question find nothing again, the gap is open again.
     """
     document = await gaps.answer(gap_id, body)
     response.headers["Location"] = f"/api/v2/knowledge/documents/{document.id}"

@@ -28,9 +28,9 @@ Persons = Annotated[PrivacyService, Depends(_service)]
 async def export_person(body: Person, persons: Persons, response: Response) -> PersonExport:
     """Everything that is kept of one person: leads, conversations and whatever hangs on them.
 
-    Whoever chats as the same visitor is the same person. Named by e-mail, telephone or document,
-    a person is also looked for where conversations of others name them, in leads and forms; what
-    others write about them in free text is not searched.
+    Whoever chats as the same visitor is the same person, and an address belongs to the visitor who
+    gave it first. Conversations of others that hold the person's addresses or numbers are listed
+    (`named_elsewhere`) and not shown.
     """
     response.headers["Cache-Control"] = "no-store"
     return await persons.export(body)
@@ -45,7 +45,10 @@ async def export_person(body: Person, persons: Persons, response: Response) -> P
 async def erase_person(body: ErasureCreate, persons: Persons, response: Response) -> Erasure:
     """Remove for good all that an export would show, the events about it and their deliveries.
 
-    In one transaction; the receipt says what was removed and holds nothing of the person.
+    In what others have said, and in everything that came of it, the person's e-mail addresses,
+    telephone numbers and documents are replaced by `***`, in whatever form they are written; names
+    and what else is told in free text are not recognised there. In one transaction; the receipt
+    says what was removed and holds nothing of the person.
     """
     receipt = await persons.erase(body)
     response.headers["Location"] = f"/api/v2/privacy/erasures/{receipt.id}"

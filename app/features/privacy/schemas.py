@@ -70,6 +70,7 @@ class PersonExport(Resource):
             }
         ],
         webhook_deliveries=[{"id": ID, "webhook_id": ID, "event_id": ID}],
+        named_elsewhere=[{"conversation_id": ID, "visitor_id": "visitante-2"}],
     )
 
     visitor_ids: list[str]
@@ -82,6 +83,11 @@ class PersonExport(Resource):
     )
     events: list[dict[str, Any]]
     webhook_deliveries: list[dict[str, Any]]
+    named_elsewhere: list[dict[str, Any]] = Field(
+        description="Conversations of other visitors that hold one of the person's addresses or"
+        " numbers. They are not shown: it may be the same person at another device, or somebody"
+        " else. Whoever knows that it is the same exports or erases that visitor too."
+    )
 
 
 class Erasure(Resource):
@@ -92,7 +98,7 @@ class Erasure(Resource):
         requested_by=f"user:{ID}",
         reason="Pedido da titular, protocolo 1234",
         named_by="email",
-        removed={"conversations": 2, "messages": 11, "runs": 5, "leads": 1, "events": 17},
+        removed={"conversations": 2, "messages": 11, "leads": 1, "events": 17, "mentions": 3},
         removed_ids={"conversations": [ID], "leads": [ID]},
         created_at="2026-11-26T12:00:00.000Z",
     )
@@ -101,6 +107,9 @@ class Erasure(Resource):
     requested_by: str
     reason: str | None
     named_by: str = Field(description="By what the person was named; the name is not kept.")
-    removed: dict[str, int] = Field(description="How many of what.")
+    removed: dict[str, int] = Field(
+        description="How many of what; `mentions` are values in which others had named the person:"
+        " addresses and numbers there are now `***`."
+    )
     removed_ids: dict[str, list[str]] = Field(description="For backups and systems of your own.")
     created_at: Timestamp

@@ -25,9 +25,9 @@ class PrivacyService:
             PersonNotFound: nothing is.
         """
         found = PersonExport.model_validate(
-            await self._scope.call("person_export_v2", person=person.named())
+            await self._scope.call("person_export_v3", person=person.named())
         )
-        if not found.leads and not found.conversations:
+        if not (found.leads or found.conversations or found.named_elsewhere):
             raise PersonNotFound
         return found
 
@@ -44,12 +44,13 @@ class PrivacyService:
             "reason": body.reason,
             "named_by": next(iter(named)),
         }
-        erased = await self._scope.call("person_erase_v2", person=named, receipt=receipt)
+        erased = await self._scope.call("person_erase_v3", person=named, receipt=receipt)
         if erased is None:
             raise PersonNotFound
         done = Erasure.model_validate(erased["receipt"])
         await self._ports.shared.run_buffers.forget(erased["run_ids"])
-        await forget_responses(self._ports, self._caller, set(chain(*done.removed_ids.values())))
+        shown = set(chain(*done.removed_ids.values()))
+        await forget_responses(self._ports, self._caller, shown, pattern=erased["pattern"])
         return done
 
     async def page(self, *, limit: int, after: str | None) -> list[Erasure]:

@@ -47,6 +47,12 @@ class DeliveryUnderWay(Conflict):
     """The delivery is being attempted at this moment."""
 
 
+class WebhookChanging(Conflict):
+    """Others change the webhook at this moment, again and again."""
+
+    retryable = True
+
+
 class RecoveryUnderWay(Conflict):
     """A recovery of this webhook is under way already."""
 

@@ -124,7 +124,7 @@ class DeliveryQueue:
 
     async def purge(self, *, days: int) -> bool:
         """Delete some of what is too old; whether there was any."""
-        purged = await self._system.call("deliveries_purge_v1", days=days, limit=PURGED_AT_ONCE)
+        purged = await self._system.call("deliveries_purge_v2", days=days, limit=PURGED_AT_ONCE)
         inboxes = await self._system.call("inboxes_purge_v1", limit=PURGED_AT_ONCE)
         return bool(purged or inboxes)
 

@@ -62,9 +62,15 @@ class WebhookRepository:
             raise TooManyWebhooks(f"An organization has up to {MAX_WEBHOOKS} webhooks.")
         return _changed(result)
 
-    async def update(self, webhook_id: str, changes: dict[str, Any]) -> StoredWebhook:
-        result = await self._scope.call("webhook_update_v1", id=webhook_id, changes=changes)
-        return _changed(result)
+    async def update(self, seen: StoredWebhook, changes: dict[str, Any]) -> StoredWebhook | None:
+        """The webhook with the changes; None where it is no longer the one that was seen."""
+        result = await self._scope.call(
+            "webhook_update_v2",
+            id=seen.fields["id"],
+            seen={"url": seen.fields["url"], "headers_sealed": seen.headers_sealed},
+            changes=changes,
+        )
+        return None if result["outcome"] == "changed_meanwhile" else _changed(result)
 
     async def rotate(self, webhook_id: str, secret_sealed: str) -> StoredWebhook:
         result = await self._scope.call(

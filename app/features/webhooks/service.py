@@ -11,6 +11,7 @@ from app.features.webhooks.errors import (
     RecoveryUnderWay,
     SinceTooLongAgo,
     UnknownEvent,
+    WebhookChanging,
     WebhookNotFound,
 )
 from app.features.webhooks.headers import check_move, kept, shown
@@ -31,6 +32,8 @@ from app.web.auth import Caller
 
 TEST_EVENT = "webhook_test"
 MAX_RECOVERY_DAYS = 14
+# Somebody else has to be quicker as many times over before a change is given up.
+CHANGE_TRIES = 20
 
 
 class WebhookService:
@@ -81,14 +84,22 @@ class WebhookService:
         return await self._change(webhook_id, changes)
 
     async def _change(self, webhook_id: str, changes: dict[str, Any]) -> Webhook:
-        seals = WebhookSeals(self._ports.vault, webhook_id)
-        now = await self._repository.get(webhook_id)
-        before = seals.readable_headers(now.headers_sealed)
+        for _ in range(CHANGE_TRIES):
+            seen = await self._repository.get(webhook_id)
+            changed = await self._repository.update(seen, self._changes(seen, dict(changes)))
+            if changed is not None:
+                return self._shown(changed)
+        raise WebhookChanging
+
+    def _changes(self, seen: StoredWebhook, changes: dict[str, Any]) -> dict[str, Any]:
+        """The changes as they are kept, for the webhook as it was seen and for no other."""
+        seals = WebhookSeals(self._ports.vault, seen.fields["id"])
+        before = seals.readable_headers(seen.headers_sealed)
         sent = changes.get("headers")
         changes = self._sealed(seals, changes, before=before)
         if "url" in changes:
-            check_move(changes["url"], now.fields["url"], sent=sent, now=before)
-        return self._shown(await self._repository.update(webhook_id, changes))
+            check_move(changes["url"], seen.fields["url"], sent=sent, now=before)
+        return changes
 
     def _sealed(
         self, seals: WebhookSeals, fields: dict[str, Any], *, before: dict[str, str]
