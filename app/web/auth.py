@@ -52,7 +52,9 @@ async def authenticated(request: Request) -> Caller:
     except InvalidCredential:
         await gate.note_failure(state["client_address"])
         raise
-    _refuse_what_it_may_not(request, caller)
+    except Forbidden:
+        await gate.note_missing(state["client_address"])
+        raise
     state["organization_id"] = caller.organization_id
     state["standing"] = await gate.take(
         caller,
@@ -61,6 +63,7 @@ async def authenticated(request: Request) -> Caller:
         agent_id=request.path_params.get("agent_id", ""),
         address=state["client_address"],
     )
+    _refuse_what_it_may_not(request, caller)
     state["caller"] = caller
     return caller
 

@@ -33,7 +33,7 @@ class Gate(Protocol):
         ...
 
     async def note_missing(self, address: str) -> None:
-        """Count a request without a credential, where one is needed.
+        """Count a request without a credential, or with one that may do nothing here.
 
         Raises:
             RateLimited: somebody only wants to keep us busy.

@@ -77,7 +77,6 @@ class LimitsSource(Protocol):
 _DEAR = {
     ("POST", "/api/v2/agents/{agent_id}/chat"): "chats",
     ("POST", "/api/v2/agents/{agent_id}/chat/stream"): "chats",
-    ("POST", "/api/v2/openai/chat/completions"): "chats",
     ("POST", "/api/v2/knowledge/search"): "searches",
     ("POST", "/api/v2/knowledge/upload"): "uploads",
     ("POST", "/api/v2/knowledge/documents"): "uploads",
@@ -155,7 +154,7 @@ class Limits:
         return await self._take({what: Wanted(f"{what}:{address}", ANONYMOUS)})
 
     async def note_missing(self, address: str) -> None:
-        """Count a request without a credential, where one is needed.
+        """Count a request without a credential, or with one that may do nothing here.
 
         Raises:
             RateLimited: somebody only wants to keep us busy.

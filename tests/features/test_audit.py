@@ -85,15 +85,20 @@ async def test_credentials_in_addresses_and_plain_headers_are_not_shown(client):
     hook = {"name": "Gancho", "url": address, "events": ["*"]}
     made = await client.post("/api/v2/webhooks", json=hook)
     assert made.status_code == 201, made.text
+    path = "https://hooks.example.com/services/T0123/c4nary0123456789abcdef"
+    moved = await client.patch(f"/api/v2/webhooks/{made.json()['id']}", json={"url": path})
+    assert moved.status_code == 200, moved.text
     config = {
-        "url": "https://api.example.com/v1?apikey=c4nary-key&city=recife",
-        "headers": {"Accept": "a/b"},
+        "url": "https://api.example.com/v1/bot12:c4nary0123456789abcdef/now?apikey=c4nary-key&city=recife",
+        "headers": {"Accept": "a/b", "X-Pass": "c4nary-header"},
+        "query": {"t": "c4nary-in-a-query"},
     }
     tool = {"type": "http", "name": "buscar", "config": config}
     made = await client.post(f"/api/v2/agents/{agent['id']}/tools", json=tool)
     assert made.status_code == 201, made.text
     told = (await client.get(LOG, params={"limit": 100})).text
     assert "c4nary" not in told
-    assert "page=2" in told
-    assert "apikey=***&city=recife" in told
-    assert '"Accept":"a/b"' in told
+    assert "https://crm.example.com/***" in told
+    assert "https://hooks.example.com/***" in told
+    assert "https://api.example.com/v1/***/now?apikey=***&city=recife" in told
+    assert '"Accept":"***"' in told

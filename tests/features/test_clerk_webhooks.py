@@ -148,6 +148,19 @@ async def test_the_newer_names_of_the_headers_are_taken_too(sender):
     assert (await sender.send(payload, names="webhook")).status_code == 204
 
 
+async def test_a_signed_message_about_nothing_that_is_kept_changes_nothing(sender, connection):
+    for kind in ("user", "organization", "organizationMembership", "", ".", "session.created"):
+        payload = {"type": kind, "data": {"id": "user_1"}}
+        assert (await sender.send(payload)).status_code == 204
+    assert await connection.fetchval("select count(*) from agentes.users") == 0
+
+
+async def test_bad_signatures_of_one_address_are_answered_so_often_and_no_more(sender):
+    payload = {"type": "user.created", "data": {"id": "user_1"}}
+    answers = [await sender.send(payload, **{"svix-signature": "v1,YQ=="}) for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429]
+
+
 HOSTILE = {
     "no signature": {"svix-signature": ""},
     "no id": {"svix-id": ""},

@@ -203,7 +203,8 @@ async def test_wh23_the_next_attempt_comes_when_the_endpoint_says(client, connec
                  join agentes.webhook_attempts a on a.delivery_id = d.id where d.id = $1""",
             one[0]["id"],
         )
-        assert least_s <= wait_s <= max(7, least_s + 2), (status, headers)
+        most_s = 73 if status == 429 else max(7, least_s + 2)
+        assert least_s <= wait_s <= most_s, (status, headers)
         await connection.execute("delete from agentes.webhook_deliveries")
 
 

@@ -275,6 +275,15 @@ async def test_wh53_what_is_old_goes_and_what_waits_stays(client, connection, re
     await connection.execute("select deliveries_purge_v2(30, 1000)")
     left = await connection.fetch("select status from agentes.webhook_deliveries order by id")
     assert [row["status"] for row in left] == ["pending", "succeeded", "succeeded"]
+    # With an organization that keeps them for less go the bodies, too.
+    kept = await client.patch("/api/v2/settings", json={"retention_days": {"deliveries": 1}})
+    assert kept.status_code == 200, kept.text
+    await connection.execute(
+        "update agentes.webhook_deliveries set id = agentes.uuid_at(now() - interval '2 days')"
+        " where message_id in (select id from agentes.webhook_messages)"
+    )
+    await connection.execute("select deliveries_purge_v2(30, 1000)")
+    assert await connection.fetchval("select count(*) from agentes.webhook_messages") == 0
 
 
 async def test_endpoints_that_begin_to_hang_hold_up_no_other_organization(client, connection):

@@ -109,7 +109,12 @@ async def test_history_that_is_gone_is_told_as_a_gap_and_as_410(client, connecti
     gone = await client.get(EVENTS, params={"after": 2})
     assert (gone.status_code, gone.json()["code"]) == (410, "history_gone")
     assert gone.json()["oldest_after"] == 3
-    assert numbers((await client.get(EVENTS, params={"after": 3})).json()["data"]) == [4, 5]
+    for after in (0, 3):
+        page = await client.get(EVENTS, params={"after": after})
+        assert numbers(page.json()["data"]) == [4, 5]
+    assert (await client.get(EVENTS, params={"after": 5})).json()["data"] == []
+    beyond = await client.get(EVENTS, params={"after": 6})
+    assert (beyond.status_code, beyond.json()["code"]) == (410, "history_gone")
 
 
 async def test_the_header_wins_over_the_query(client, connection, organization):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.features.forms.fields import drawn
@@ -116,6 +116,7 @@ VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text
 NAMES = st.sampled_from([one["name"] for one in VISIT["fields"]] + ["outro"])
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # where the processor is busy
 @given(st.dictionaries(NAMES, VALUES))
 def test_what_is_kept_would_be_taken_again_and_fits_into_json(sent):
     checked = check_values(fields(), sent)

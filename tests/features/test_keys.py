@@ -11,6 +11,7 @@ import pytest
 from app.core.ids import new_id
 from app.features.identity.first_key import first_key
 from tests.conftest import serving
+from tests.support.stories import an_agent
 
 pytestmark = pytest.mark.anyio
 KEYS = "/api/v2/settings/api-keys"
@@ -166,3 +167,16 @@ async def test_the_first_key_is_shown_to_a_person_and_not_to_what_collects_logs(
     monkeypatch.setattr(sys, "stdout", Screen())
     first_key(None, tmp_path / "anew")
     assert (tmp_path / "anew" / "api_key").read_text().strip() in sys.stdout.getvalue()
+
+
+async def test_a_key_is_found_where_its_location_says(client):
+    made = await client.post("/api/v2/settings/api-keys", json={"name": "K", "scopes": ["chat"]})
+    read = await client.get(made.headers["location"])
+    assert (read.status_code, read.json()["name"]) == (200, "K")
+    assert "key" not in read.json()
+    agent = await an_agent(client, visibility="public")
+    body = {"agent_id": agent["id"], "name": "Site", "allowed_origins": ["https://a.example"]}
+    made = await client.post("/api/v2/settings/widget-keys", json=body)
+    assert (await client.get(made.headers["location"])).json() == made.json()
+    gone = await client.get("/api/v2/settings/api-keys/01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77")
+    assert (gone.status_code, gone.json()["code"]) == (404, "api_key_not_found")

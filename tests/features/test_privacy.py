@@ -87,6 +87,41 @@ async def test_conversations_are_kept_as_long_as_the_organization_says(client, a
     )
     assert await connection.fetchval("select conversations_expire_v1(100)") == "0"
     kept = await client.patch("/api/v2/settings", json={"retention_days": {"conversations": 30}})
-    assert kept.json()["retention_days"] == {"conversations": 30, "events": 7, "deliveries": 30}
+    assert kept.json()["retention_days"] == {
+        "conversations": 30,
+        "events": 7,
+        "deliveries": 30,
+        "leads": None,
+        "audit_log": None,
+    }
     assert await connection.fetchval("select conversations_expire_v1(100)") == "1"
     assert (await client.get(f"/api/v2/conversations/{old}")).status_code == 404
+
+
+async def test_leads_and_the_audit_log_are_kept_as_long_as_the_organization_says(
+    client, connection
+):
+    for name in ("Ana", "Bia"):
+        lead = {"name": name, "email": f"{name}@exemplo.com.br"}
+        assert (await client.post("/api/v2/leads", json=lead)).status_code == 201
+    for table, where in (("leads", "name = 'Ana'"), ("audit_log", "resource = 'lead'")):
+        old = "updated_at = now() - interval '31 days'"
+        if table == "audit_log":
+            old = "id = agentes.uuid_at(now() - row_number * interval '31 days')"
+            await connection.execute(
+                f"update agentes.audit_log l set {old} from (select id as which, row_number() over"
+                f" () from agentes.audit_log where {where}) o where o.which = l.id"
+            )
+        else:
+            await connection.execute(f"update agentes.{table} set {old} where {where}")
+    for kind in ("leads", "audit"):
+        assert await connection.fetchval(f"select {kind}_expire_v1(100)") == "0"
+    days = {"leads": 30, "audit_log": 30}
+    kept = await client.patch("/api/v2/settings", json={"retention_days": days})
+    assert kept.json()["retention_days"]["leads"] == 30
+    assert await connection.fetchval("select leads_expire_v1(100)") == "1"
+    assert await connection.fetchval("select audit_expire_v1(100)") == "2"
+    left = (await client.get("/api/v2/leads")).json()["data"]
+    assert [lead["name"] for lead in left] == ["Bia"]
+    log = (await client.get("/api/v2/settings/audit-log")).json()["data"]
+    assert {entry["resource"] for entry in log} == {"settings"}

@@ -93,12 +93,10 @@ REFUSED = {
     "another port": {"azp": "https://app.example.com:8443"},
     "an unknown version": {"v": 3},
     "a version that is text": {"v": "2"},
+    "a version that is no whole number": {"v": 2.0},
+    "a version that is a truth": {"v": True},
     "an organization that is text": {"o": "org_1"},
 }
-
-
-def _is_of_time(changes) -> bool:
-    return any(isinstance(value, tuple) for value in changes.values())
 
 
 @pytest.mark.parametrize("changes", REFUSED.values(), ids=list(REFUSED))
@@ -112,10 +110,7 @@ async def test_a_token_with_a_bad_claim_is_refused_like_any_other(service, clerk
         bad, nobody = await call(clerk.token(**said)), await call("a.b.c")
     assert (bad.status_code, nobody.status_code) == (401, 401)
     assert bad.headers["www-authenticate"] == "Bearer"
-    # Only of what may be this machine's clock more is told.
-    may_differ = {"request_id": 0} | ({"detail": 0} if _is_of_time(changes) else {})
-    assert bad.json() | may_differ == nobody.json() | may_differ
-    assert ("clock" in bad.json()["detail"]) is _is_of_time(changes)
+    assert bad.json() | {"request_id": 0} == nobody.json() | {"request_id": 0}
 
 
 @pytest.mark.parametrize("seconds", [-4, 4])
@@ -201,14 +196,14 @@ async def test_a_new_key_is_found_at_once(service, clerk):
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_an_invented_key_id_keeps_a_new_key_out_for_a_minute_at_most(clerk):
+async def test_an_invented_key_id_keeps_a_new_key_out_for_five_minutes_at_most(clerk):
     clock = HandClock(step_s=0.001)
     async with open_jwks(clerk.issuer, clock) as keys:
         assert await keys.find("ins_1") is not None
         assert await keys.find("invented") is None
         clerk.keys["ins_2"] = new_rsa()
         assert await keys.find("ins_2") is None
-        clock.forward(61)
+        clock.forward(301)
         assert await keys.find("ins_2") is not None
 
 
@@ -277,6 +272,22 @@ async def test_who_acts_for_somebody_may_not_delete_and_another_organization_is_
         ):
             named = {"X-Organization-ID": id}
             assert (await call(clerk.token(), path, headers=named)).status_code == status
+
+
+async def test_who_may_do_nothing_here_is_counted_by_address(service, clerk):
+    pending, widget = clerk.token(sts="pending"), "ac_pub_" + "0" * 48
+    async with calling(service) as call:
+        seen = {
+            (a.status_code, a.json()["code"]) for a in [await call(pending), await call(widget)]
+        }
+        assert seen == {(403, "session_pending"), (403, "scope_missing")}
+        # More than what comes back meanwhile, at any speed of this machine.
+        for credential, headers in ((pending, {}), (clerk.token(), {"X-Organization-ID": "org_2"})):
+            async with asyncio.timeout(60):
+                while (answer := await call(credential, headers=headers)).status_code == 403:
+                    pass
+            assert answer.status_code == 429
+        assert (await call(clerk.token(sub="user_2"))).status_code == 200
 
 
 async def test_who_acts_for_somebody_makes_no_keys_redirects_no_events_and_erases_nobody(

@@ -122,6 +122,7 @@ ROWS = {
     "PATCH /api/v2/settings": "settings:write",
     "GET /api/v2/settings/api-keys": "keys:read",
     "POST /api/v2/settings/api-keys": "keys:write",
+    "GET /api/v2/settings/api-keys/{key_id}": "keys:read",
     "DELETE /api/v2/settings/api-keys/{key_id}": "keys:write",
     "POST /api/v2/settings/api-keys/{key_id}/rotate": "keys:write",
     "GET /api/v2/settings/audit-log": "settings:read",
@@ -129,6 +130,7 @@ ROWS = {
     "GET /api/v2/settings/usage/export": "settings:read",
     "GET /api/v2/settings/widget-keys": "keys:read",
     "POST /api/v2/settings/widget-keys": "keys:write",
+    "GET /api/v2/settings/widget-keys/{key_id}": "keys:read",
     "DELETE /api/v2/settings/widget-keys/{key_id}": "keys:write",
     "GET /api/v2/tools/kinds": "agents:read",
     "GET /api/v2/webhooks": "webhooks:read",
@@ -272,8 +274,10 @@ async def test_nobody_gets_in_without_a_valid_credential(world):
         assert (await callers.ask(name, None))[0] == 401, name
     # One route stands for all here, as guesses are counted: they share the one check.
     expired = token_of(clerk, 1, exp=int(time.time()) - 60)
-    for credential in (expired, revoked["key"], publishable, "x", "a.b.c"):
+    for credential in (expired, revoked["key"], "x", "a.b.c"):
         assert (await callers.ask("GET /api/v2/agents", credential))[0] == 401, credential
+    for name in GUARDED:  # it is what it says, and may not
+        assert (await callers.ask(name, publishable))[0] == 403, name
 
 
 async def test_a_session_without_an_organization_gets_nowhere(world):

@@ -25,6 +25,8 @@ SYSTEM_FUNCTIONS = {
     "api_keys_touch_v1",
     "clerk_message_apply_v1",
     "conversations_expire_v1",
+    "audit_expire_v1",
+    "leads_expire_v1",
     "documents_claim_v1",
     "cached_vectors_sweep_v1",
     "documents_claim_v2",

@@ -19,8 +19,8 @@ FETCH_S = 3.0
 FRESH_S = 3600.0
 STALE_S = 24 * 3600.0
 RETRY_S = 10.0
-# Whoever invents key ids must not make us ask for each, nor keep a new key out for long.
-UNKNOWN_EVERY_S = 60.0
+# Whoever invents key ids must not make us ask for each. As often as Clerk's own SDK does.
+UNKNOWN_EVERY_S = 300.0
 MIN_BITS = 2048
 MAX_BYTES = 262_144
 log = structlog.get_logger(__name__)

@@ -69,9 +69,10 @@ class Hub:
             if not is_admitted:
                 self.dismiss(caller)
         if not is_admitted:
+            whose = {"one caller": limits.per_caller, "an organization": limits.per_organization}
+            most = " and ".join(f"{n} of {who}" for who, n in whose.items() if n is not None)
             raise TooManyStreams(
-                f"At most {limits.per_caller} of one caller may be open, and"
-                f" {limits.per_organization} of an organization; close one, or wait.",
+                f"At most {most} may be open; close one, or wait.",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
 

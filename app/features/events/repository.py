@@ -41,11 +41,11 @@ class EventRepository:
         before: int | None,
         between: tuple[datetime | None, datetime | None],
         limit: int,
-    ) -> tuple[list[Event], int]:
-        """Events, and the number up to which history is gone."""
+    ) -> tuple[list[Event], int, int]:
+        """Events, the number up to which history is gone, and the greatest one that there is."""
         start, end = between
         found = await self._scope.call(
-            "events_list_v1",
+            "events_list_v2",
             after=after,
             before=before,
             types=chosen.listed_types,
@@ -53,7 +53,8 @@ class EventRepository:
             **{"from": _moment(start), "to": _moment(end)},
             limit=limit,
         )
-        return [Event.model_validate(row) for row in found["events"]], found["purged"]
+        events = [Event.model_validate(row) for row in found["events"]]
+        return events, found["purged"], found["head"]
 
     async def keep_ticket(
         self, secret_sha256: str, credential_sealed: str, ttl_s: int

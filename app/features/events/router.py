@@ -53,8 +53,9 @@ async def list_events(
     """Past events, newest first; kept for 7 days.
 
     To follow without a stream, ask with `after` (the greatest `number` that you have had; 0 at
-    first): events come oldest first, none twice, and 410 `history_gone` says that some are kept no
-    longer. `system_update` is told to open streams only and never listed.
+    first, for all that is kept): events come oldest first, none twice, and 410 `history_gone` says
+    that some are kept no longer, or that no event has had such a number yet. `system_update` is
+    told to open streams only and never listed.
     """
     pages = cursors(ports, caller, "events", chosen.listed_types, chosen.agent_id, between, after)
     rows = await EventHistory(ports, caller).page(

@@ -32,15 +32,16 @@ class EventHistory:
         """Newest first, or oldest first after a number; `cursor` is the last of the page before.
 
         Raises:
-            HistoryGone: some of what came after that number is kept no longer.
+            HistoryGone: some of what came after that number is kept no longer, or nothing has
+                had so great a number. After 0 comes all that is kept.
         """
         reached = None if cursor is None else int(cursor)
         start = after if after is None or reached is None else reached
         before = reached if after is None else None
-        events, purged = await self._repository.page(
+        events, purged, head = await self._repository.page(
             chosen, after=start, before=before, between=between, limit=limit
         )
-        if start is not None and start < purged:
+        if start is not None and (0 < start < purged or start > head):
             raise HistoryGone(f"Begin again with after={purged}.", oldest_after=purged)
         return events
 
@@ -54,7 +55,7 @@ class EventHistory:
         """
         after = 0
         while True:
-            events, purged = await self._repository.page(
+            events, purged, _ = await self._repository.page(
                 chosen, after=after, before=None, between=between, limit=EXPORTED_AT_ONCE
             )
             if after and after < purged:

@@ -48,7 +48,8 @@ def read_message(payload: Any, *, sent_at_s: int) -> ClerkMessage | None:
         raise ClerkMessageUnreadable
     fields = cast("dict[str, Any]", data)
     at_ms = _at_ms(kind, whole, fields, sent_at_s)
-    match kind.partition(".")[0]:
+    about, _, happened = kind.partition(".")
+    match about if happened else "":
         case "user":
             return ClerkMessage(
                 type=kind,

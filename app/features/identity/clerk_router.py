@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 
 from app.core.errors import MalformedRequest, NotFound, Unauthorized
 from app.core.signing import SecretInvalid, SignatureInvalid, verify
@@ -14,6 +14,7 @@ from app.features.identity.clerk_messages import (
     read_message,
 )
 from app.web.deps import OpenPorts
+from app.web.limits import Limits, limits_of
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -64,6 +65,7 @@ Part = Annotated[str | None, Header(description="Set by Clerk (svix); also as `w
 async def receive_clerk_webhook(
     request: Request,
     ports: OpenPorts,
+    limits: Annotated[Limits, Depends(limits_of)],
     svix_id: Part = None,
     svix_timestamp: Part = None,
     svix_signature: Part = None,
@@ -86,6 +88,7 @@ async def receive_clerk_webhook(
             now=ports.clock.now(),
         )
     except (SignatureInvalid, SecretInvalid):
+        await limits.note_failure(request.state.client_address)
         raise ClerkSignatureInvalid("Use the secret of this endpoint in Clerk.") from None
     try:
         payload = read_json(body, is_foreign=True)

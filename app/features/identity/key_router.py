@@ -71,6 +71,12 @@ async def create_api_key(body: ApiKeyCreate, keys: Writable, response: Response)
     return made
 
 
+@router.get("/api-keys/{key_id}", summary="Read an API key", responses=problems(ApiKeyNotFound))
+async def get_api_key(key_id: PathId, keys: Readable) -> ApiKeyInfo:
+    """One key without its secret."""
+    return await keys.get_api_key(key_id)
+
+
 @router.post(
     "/api-keys/{key_id}/rotate",
     summary="Rotate an API key",
@@ -122,6 +128,14 @@ async def create_widget_key(
     made = await keys.create_widget_key(body)
     response.headers["Location"] = f"/api/v2/settings/widget-keys/{made.id}"
     return made
+
+
+@router.get(
+    "/widget-keys/{key_id}", summary="Read a widget key", responses=problems(WidgetKeyNotFound)
+)
+async def get_widget_key(key_id: PathId, keys: Readable) -> WidgetKeyInfo:
+    """One publishable key."""
+    return await keys.get_widget_key(key_id)
 
 
 @router.delete(

@@ -25,6 +25,7 @@ from app.features.identity.key_schemas import (
 )
 from app.features.identity.keys import KEY_BYTES, ApiKey, new_key
 from app.features.identity.roles import ALL, SCOPES, covers
+from app.features.identity.widget_sessions import PUBLIC_PREFIX
 from app.ports import Ports
 from app.ports.bus import CREDENTIALS_ENDED
 from app.web.auth import Caller
@@ -45,6 +46,19 @@ class KeyService:
         """Newest first, revoked ones too."""
         rows = await self._scope.call("rows_find_v1", table="api_keys", limit=limit, after=after)
         return [ApiKeyInfo.model_validate(shown(row, self._clock.now())) for row in rows]
+
+    async def get_api_key(self, key_id: str) -> ApiKeyInfo:
+        """One key, without its secret.
+
+        Raises:
+            ApiKeyNotFound: there is none.
+        """
+        rows = await self._scope.call(
+            "rows_find_v1", table="api_keys", where={"id": key_id}, limit=1
+        )
+        if not rows:
+            raise ApiKeyNotFound
+        return ApiKeyInfo.model_validate(shown(rows[0], self._clock.now()))
 
     async def create_api_key(self, body: ApiKeyCreate) -> ApiKeySecret:
         """A key with its secret, which nobody can read again.
@@ -117,6 +131,19 @@ class KeyService:
         rows = await self._scope.call("rows_find_v1", table="widget_keys", limit=limit, after=after)
         return [WidgetKeyInfo.model_validate(row) for row in rows]
 
+    async def get_widget_key(self, key_id: str) -> WidgetKeyInfo:
+        """One publishable key.
+
+        Raises:
+            WidgetKeyNotFound: there is none.
+        """
+        rows = await self._scope.call(
+            "rows_find_v1", table="widget_keys", where={"id": key_id}, limit=1
+        )
+        if not rows:
+            raise WidgetKeyNotFound
+        return WidgetKeyInfo.model_validate(rows[0])
+
     async def create_widget_key(self, body: WidgetKeyCreate) -> WidgetKeyInfo:
         """A publishable key for a public agent.
 
@@ -128,7 +155,7 @@ class KeyService:
             raise AgentNotPublic("Name an agent of yours and set its `visibility` to `public`.")
         row = body.model_dump(mode="json") | {
             "id": new_id(),
-            "public_key": f"ac_pub_{secrets.token_hex(PUBLIC_BYTES)}",
+            "public_key": f"{PUBLIC_PREFIX}{secrets.token_hex(PUBLIC_BYTES)}",
             "created_by": self._caller.actor,
         }
         return WidgetKeyInfo.model_validate(await self._insert("widget_keys", row))

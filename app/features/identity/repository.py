@@ -100,8 +100,9 @@ class IdentityRepository:
     async def purge(self, *, older_than_s: int) -> None:
         """Delete what is kept no longer: of ended organizations, of keys, by the retention set."""
         await self._system.call("idempotency_purge_v1")
-        while await self._system.call("conversations_expire_v1", limit=PURGED_AT_ONCE) == (
-            PURGED_AT_ONCE
-        ):
-            pass
+        for kind in ("conversations", "leads", "audit"):
+            while await self._system.call(f"{kind}_expire_v1", limit=PURGED_AT_ONCE) == (
+                PURGED_AT_ONCE
+            ):
+                pass
         await self._system.call("organizations_purge_v1", older_than_s=older_than_s)

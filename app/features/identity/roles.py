@@ -7,12 +7,12 @@ SCOPES: Mapping[str, str] = {
     "agents:write": "create and change agents and tools, give instructions in a chat",
     "analytics:read": "read figures and exports",
     "analytics:write": "record conversions from outside",
-    "chat": "talk to agents, submit forms, give feedback",
+    "chat": "talk to agents, follow and cancel runs, submit forms, give feedback",
     "conversations:read": "read conversations, messages and runs",
     "conversations:write": "change conversations, answer as an operator, decide on approvals",
-    "events:read": "follow and list events",
+    "events:read": "follow and list events, with the leads and forms that they tell of",
     "keys:read": "list API keys and widget keys",
-    "keys:write": "create, rotate and revoke API keys and widget keys",
+    "keys:write": "create and rotate keys up to one's own scopes, revoke any",
     "knowledge:read": "read and search knowledge bases",
     "knowledge:write": "upload and change documents and bases",
     "leads:read": "read leads and form submissions",
@@ -23,7 +23,7 @@ SCOPES: Mapping[str, str] = {
     "settings:read": "read settings, usage and the audit log",
     "settings:write": "change settings",
     "webhooks:read": "list webhooks and deliveries",
-    "webhooks:write": "change webhooks, send again",
+    "webhooks:write": "change webhooks, and so where events go and all that they tell; send again",
 }
 ALL = "*"
 

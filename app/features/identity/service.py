@@ -15,20 +15,20 @@ from app.features.identity.session_tokens import (
     Membership,
     Session,
     SessionTokens,
-    TokenOutOfTime,
     TokenRefused,
 )
-from app.features.identity.widget_sessions import PREFIX, WidgetSessions
+from app.features.identity.widget_sessions import PREFIX, PUBLIC_PREFIX, WidgetSessions
 from app.ports import Ports
 from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
+from app.web.caller import ScopeMissing
 
 # A revoked key is dead everywhere within this time.
 KEY_CACHE_S = 5.0
 MEMBER_CACHE_S = 30.0
-NOT_VALID = "The session token is not valid."
-OUT_OF_TIME = (
-    "The session token has expired or is not valid yet: ask for a new one. If that is refused as"
-    " well, the clock of this server is wrong."
+# The same for whatever is wrong with it: the log says which.
+NOT_VALID = (
+    "The session token is not valid, or no longer, or not yet: ask for a new one. If new ones are"
+    " refused as well, look at this server's clock and at CLERK_ISSUER; the log names the reason."
 )
 log = structlog.get_logger(__name__)
 
@@ -55,8 +55,14 @@ class IdentityService:
         Raises:
             InvalidCredential: malformed, unknown, expired or revoked.
             OrganizationRequired, SessionPending, AccessEnded: a session that may do nothing here.
+            ScopeMissing: the key of a widget, which only opens sessions.
             ServiceUnavailable: it cannot be checked at the moment.
         """
+        if credential.startswith(PUBLIC_PREFIX):
+            raise ScopeMissing(
+                "The key of a widget opens sessions (`POST /api/v2/widget/sessions`), and does"
+                " nothing else."
+            )
         if credential.startswith(PREFIX):
             return await self._widgets.caller(credential, address=address)
         if self._tokens is not None and credential.count(".") == 2:
@@ -88,9 +94,7 @@ class IdentityService:
             session = await tokens.read(credential)
         except TokenRefused as refused:
             log.info("session_token_refused", reason=str(refused))
-            raise _refused(
-                OUT_OF_TIME if isinstance(refused, TokenOutOfTime) else NOT_VALID
-            ) from None
+            raise _refused(NOT_VALID) from None
         if session.is_pending:
             raise SessionPending("Finish signing in, then ask for a new session token.")
         if session.membership is None:

@@ -23,10 +23,6 @@ class TokenRefused(Exception):
     """The token is not one of a session that is under way; why, is for our log only."""
 
 
-class TokenOutOfTime(TokenRefused):
-    """It has expired, or begins later, by this machine's clock."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """The organization that is active in a session, and what its user is there."""
@@ -89,12 +85,12 @@ class SessionTokens:
     def _check_times(self, claims: dict[str, Any]) -> None:
         now_s = self._clock.now().timestamp()
         if now_s >= _seconds(claims, "exp") + LEEWAY_S:
-            raise TokenOutOfTime("expired")
+            raise TokenRefused("expired")
         begins = [_seconds(claims, "iat")]
         if "nbf" in claims:
             begins.append(_seconds(claims, "nbf"))
         if now_s < max(begins) - LEEWAY_S:
-            raise TokenOutOfTime("not valid yet")
+            raise TokenRefused("not valid yet")
 
     def _check_parties(self, claims: dict[str, Any]) -> None:
         if claims.get("iss") != self._issuer:
@@ -167,7 +163,8 @@ def _impersonator(claims: dict[str, Any]) -> str | None:
 
 def _membership(claims: dict[str, Any]) -> Membership | None:
     """The active organization, in the layout that `v` names and in no other."""
-    match claims.get("v", 1):
+    version = claims.get("v", 1)
+    match version if type(version) is int else None:
         case 1:
             if claims.get("org_id") is None:
                 return None

@@ -22,6 +22,7 @@ from app.web.caller import Visitor, VisitorBudget
 from app.web.origins import is_listed
 
 PREFIX = "ac_ws_"
+PUBLIC_PREFIX = "ac_pub_"
 PURPOSE = "widget session"
 VISITOR_PREFIX = "ac_vt_"
 SESSION_S = 600

@@ -33,6 +33,13 @@ class RetentionUpdate(Body):
     deliveries: Annotated[int, Field(ge=1, le=DELIVERY_DAYS)] | None = Field(
         default=None, description="Days that deliveries of webhooks stay in the log; by default 30."
     )
+    leads: Days | None = Field(
+        default=None,
+        description="Days after its last change until a lead is deleted; by default it is kept.",
+    )
+    audit_log: Days | None = Field(
+        default=None, description="Days that entries are kept; by default all are."
+    )
 
 
 class Retention(Resource):
@@ -41,6 +48,8 @@ class Retention(Resource):
     conversations: int | None = None
     events: int = EVENT_DAYS
     deliveries: int = DELIVERY_DAYS
+    leads: int | None = None
+    audit_log: int | None = None
 
 
 def _timezone(name: str) -> str:
@@ -145,7 +154,13 @@ class OrganizationSettings(Resource):
             "open_streams": 10,
             "organization_open_streams": 100,
         },
-        retention_days={"conversations": 365, "events": 7, "deliveries": 30},
+        retention_days={
+            "conversations": 365,
+            "events": 7,
+            "deliveries": 30,
+            "leads": 730,
+            "audit_log": None,
+        },
         monthly_budget_usd=50,
         budgets={"agent_tokens_per_day": 200_000, "run_usd": 0.25},
         allowed_origins=["https://painel.example.com"],

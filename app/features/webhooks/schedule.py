@@ -29,7 +29,8 @@ def next_delay_s(
         return None
     delay_s = SCHEDULE_S[tries] * chance.uniform(1 - JITTER, 1 + JITTER)
     if is_overloaded:
-        delay_s = max(delay_s, OVERLOADED_PAUSE_S)
+        # Later by chance, never sooner: those that failed together do not come back together.
+        delay_s = max(delay_s, OVERLOADED_PAUSE_S * chance.uniform(1, 1 + JITTER))
     if retry_after_s is not None:
         delay_s = max(delay_s, min(retry_after_s, MAX_RETRY_AFTER_S))
     return delay_s

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.core.errors import InvalidRequest
 from app.core.ids import new_id
 from app.core.new_secrets import secret_bytes
 from app.core.signing import NEW_SECRET_BYTES, new_secret
@@ -158,10 +159,14 @@ class WebhookService:
         Raises:
             WebhookNotFound: this organization has no such webhook.
             WebhookInactive: it is switched off.
+            InvalidRequest: that moment lies in the future.
             SinceTooLongAgo: that moment is more than 14 days ago.
             RecoveryUnderWay: one is.
         """
-        if (self._ports.clock.now() - order.since).days >= MAX_RECOVERY_DAYS:
+        now = self._ports.clock.now()
+        if order.since > now:
+            raise InvalidRequest(errors=[{"pointer": "/since", "detail": "lies in the future"}])
+        if (now - order.since).days >= MAX_RECOVERY_DAYS:
             raise SinceTooLongAgo(
                 errors=[{"pointer": "/since", "detail": "lies more than 14 days back"}]
             )

@@ -1,0 +1,86 @@
+-- Export and erasure of one person, of whom others may have spoken.
+
+create function public.person_export_v3(p_org uuid, p_person jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, agentes as $$
+declare
+  v_export jsonb := public.person_export_v2(p_org, p_person);
+  v_found jsonb := person_find(p_org, p_person);
+  v_conversations uuid[] := ids_in(v_found->'conversations');
+begin
+  return v_export || jsonb_build_object(
+    'named_elsewhere', named_elsewhere(p_org, v_found),
+    -- What others have given beside the lead is theirs.
+    'events', (select coalesce(jsonb_agg(e.value order by e.place), '[]')
+      from jsonb_array_elements(v_export->'events') with ordinality e(value, place)
+     where coalesce((e.value#>>'{data,conversation_id}')::uuid = any (v_conversations), true)),
+    'leads', (select coalesce(jsonb_agg(l.value || jsonb_build_object('contacts', (
+                select coalesce(jsonb_agg(c.value order by c.place), '[]')
+                  from jsonb_array_elements(l.value->'contacts') with ordinality c(value, place)
+                 where (c.value->>'conversation_id')::uuid = any (v_conversations))) order by l.place), '[]')
+      from jsonb_array_elements(v_export->'leads') with ordinality l(value, place)));
+end $$;
+comment on function public.person_export_v3(uuid, jsonb) is
+  'Everything that is kept of one person, and where others name them: [{conversation_id, visitor_id}].';
+
+create function public.person_erase_v3(p_org uuid, p_person jsonb, p_receipt jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, agentes as $$
+declare
+  v_acting text := current_setting('app.acting', true);
+  v_found jsonb;
+  v_pattern text;
+  v_erased jsonb;
+  v_masked bigint := 0;
+  v_count bigint;
+  v_told record;
+  v_counters int;
+begin
+  perform set_config('app.org', p_org::text, true);
+  v_found := person_find(p_org, p_person);
+  v_pattern := v_found->>'pattern';
+  v_erased := public.person_erase_v2(p_org, p_person, p_receipt);
+  if v_pattern is not null then
+    -- The erasure is in the audit log; what it changes on its way need not be, with what was there before.
+    perform set_config('app.acting', '', true);
+    for v_told in select * from columns_told() loop
+      execute format(
+        case when v_told.is_json
+             then 'update agentes.%1$I set %2$I = without_names(%2$I, $2) where organization_id = $1 and %2$I::text ~* $2'
+             else 'update agentes.%1$I set %2$I = regexp_replace(%2$I, $2, ''***'', ''gi'') where organization_id = $1 and %2$I ~* $2' end,
+        v_told.relation, v_told.field) using p_org, v_pattern;
+      get diagnostics v_count = row_count;
+      v_masked := v_masked + v_count;
+    end loop;
+    perform set_config('app.acting', coalesce(v_acting, ''), true);
+  end if;
+  delete from budget_counters c using jsonb_array_elements_text(v_found->'visitors') v
+   where c.organization_id = p_org
+     and (c.name like 'visitor%' and c.subject = v.value
+          or c.name like 'widget_visitor%' and right(c.subject, length(v.value) + 1) = ':' || v.value);
+  if v_erased is null and v_masked = 0 then
+    return null;
+  elsif v_erased is null then
+    insert into erasures select (jsonb_populate_record(null::erasures, p_receipt || jsonb_build_object(
+      'organization_id', p_org, 'removed', '{}'::jsonb, 'created_at', now(), 'updated_at', now(),
+      'removed_ids', '{"conversations": [], "leads": []}'::jsonb))).*;
+    v_erased := jsonb_build_object('run_ids', '[]'::jsonb);
+  end if;
+  perform set_config('app.acting', '', true);
+  update erasures set removed = removed || jsonb_build_object('mentions', v_masked)
+   where organization_id = p_org and id = (p_receipt->>'id')::uuid;
+  perform set_config('app.acting', coalesce(v_acting, ''), true);
+  return v_erased || jsonb_build_object(
+    'pattern', v_pattern,
+    'receipt', (select to_jsonb(e) from erasures e where e.organization_id = p_org and e.id = (p_receipt->>'id')::uuid));
+end $$;
+comment on function public.person_erase_v3(uuid, jsonb, jsonb) is
+  'As person_erase_v2; then their addresses and numbers are taken out of whatever others have said.';
+
+do $$
+begin
+  perform agentes.lock_function('public.person_export_v3(uuid, jsonb)', 'agentes_tenant');
+  perform agentes.lock_function('public.person_erase_v3(uuid, jsonb, jsonb)', 'agentes_tenant');
+end $$;
+
+select agentes.migration_applied('20261127000400');
+
+notify pgrst, 'reload schema';
