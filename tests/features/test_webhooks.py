@@ -104,6 +104,8 @@ async def test_wh49_a_name_that_is_nearly_an_event_is_refused_with_the_right_one
         WEBHOOKS, json={"name": "CRM", "url": URL, "events": ["document_redy"]}
     )
     assert "document_ready" in answer.text
+    answer = await client.post(WEBHOOKS, json={"name": "CRM", "url": URL, "events": ["Lead"]})
+    assert answer.json()["errors"][0]["detail"].startswith("is no name of events")
     # Tools give events names of their own, perhaps after the webhook was made.
     await a_webhook(client, URL, events=["pedido_enviado", "lead_*"])
 

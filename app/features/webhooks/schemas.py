@@ -1,5 +1,6 @@
 """Webhooks as clients send and receive them."""
 
+import re
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -14,11 +15,16 @@ from app.features.webhooks.headers import checked_headers
 from app.features.webhooks.schedule import MAX_RETRIES
 
 MAX_EVENTS = 50
+_NAMES = re.compile(r"\*|[a-z][a-z0-9_]{0,61}\*?")
 DELIVERED = [kind.name for kind in EVENTS.values() if kind.is_for_webhooks]
 
 
 def _known(name: str) -> str:
     """A built-in name, a beginning, or one that an organization's own tools may use."""
+    if not _NAMES.fullmatch(name):
+        raise ValueError(
+            "is no name of events: `*`, `lead_captured`, or a beginning as in `lead_*`"
+        )
     if name.endswith("*") or name in DELIVERED:
         return name
     if name in EVENTS:
@@ -44,7 +50,7 @@ Url = Annotated[
     Field(description="https; what it answers with a redirect to is not followed."),
 ]
 EventName = Annotated[
-    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9_]{0,61}\*?)$"), AfterValidator(_known)
+    str, AfterValidator(_known), Field(json_schema_extra={"pattern": f"^({_NAMES.pattern})$"})
 ]
 EventNames = Annotated[
     list[EventName],
