@@ -11,6 +11,7 @@ from app.adapters.llm import PROVIDERS
 from app.adapters.meter import open_meter
 from app.adapters.parser import PARSERS
 from app.adapters.parser.sandbox.process_sandbox import open_sandbox
+from app.adapters.reranker import RERANKERS
 from app.adapters.searcher import SEARCHERS
 from app.adapters.shared.memory import open_memory
 from app.adapters.signing_keys.jwks import open_jwks
@@ -22,17 +23,20 @@ from app.adapters.store.resealing import reseal
 from app.adapters.telemetry import start_telemetry as start_telemetry
 from app.core.clock import Clock, SystemClock
 from app.core.encryption import Vault, keep_key, kept_key
+from app.core.errors import CannotStart
 from app.core.settings import Settings
 from app.ports import Ports
 from app.ports.embedder import Embedders
 from app.ports.files import Files
 from app.ports.llm import Conduct, Models
+from app.ports.reranker import ResolvedReranker, UnknownReranker, resolve_reranker
 from app.ports.shared import SharedState
 from app.ports.signing_keys import SigningKeys
 from app.ports.store import Database, StoreRefused
 
 PROVIDER_NAMES = tuple(PROVIDERS)
 EMBEDDER_NAMES = tuple(EMBEDDERS)
+RERANKER_NAMES = tuple(RERANKERS)
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -74,9 +78,26 @@ async def _signing_keys(
     return await stack.enter_async_context(open_jwks(settings.session_issuer, clock))
 
 
+async def _reranker(settings: Settings, stack: AsyncExitStack) -> ResolvedReranker | None:
+    if settings.rerank_model_id is None:
+        return None
+    rerankers = {
+        name: await stack.enter_async_context(adapter.open(settings))
+        for name, adapter in RERANKERS.items()
+    }
+    try:
+        return resolve_reranker(rerankers, settings.rerank_model_id)
+    except UnknownReranker as problem:
+        raise CannotStart(f"RERANK_MODEL_ID cannot be served: {problem}") from None
+
+
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
-    """Every port that the settings ask for; closed in reverse order."""
+    """Every port that the settings ask for; closed in reverse order.
+
+    Raises:
+        CannotStart: `RERANK_MODEL_ID` names none that can be asked.
+    """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         store = next(store for store in STORES.values() if store.claims(settings))
@@ -103,6 +124,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             fetch=await stack.enter_async_context(open_fetch(settings)),
             models=Models(providers),
             embedders=Embedders(embedders),
+            reranker=await _reranker(settings, stack),
             parsers=PARSERS,
             searchers=SEARCHERS,
             sandbox=stack.enter_context(open_sandbox()),

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     clerk_webhook_secret: Secrets = ()
     default_model_id: str = "local"
     embedding_model_id: str | None = None
+    rerank_model_id: str | None = None
     encryption_key: Secrets = ()
     cors_origins: Texts = ()
     trusted_proxies: Networks = ()

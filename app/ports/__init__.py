@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.ports.llm import Models
     from app.ports.meter import Meter
     from app.ports.parser import Parser, Sandbox
+    from app.ports.reranker import ResolvedReranker
     from app.ports.run_buffers import RunBuffers
     from app.ports.searcher import Searcher
     from app.ports.shared import SharedState
@@ -42,6 +43,8 @@ class Ports:
     fetch: Fetch
     models: Models
     embedders: Embedders
+    reranker: ResolvedReranker | None
+    """The one of `RERANK_MODEL_ID`; None without one."""
     parsers: Mapping[str, Parser]
     sandbox: Sandbox
     searchers: Mapping[str, Searcher]

@@ -10,6 +10,8 @@ from app.adapters.embedder import EMBEDDERS
 from app.adapters.embedder import compatible as compatible_embedders
 from app.adapters.llm import PROVIDERS, compatible
 from app.adapters.parser import PARSERS
+from app.adapters.reranker import RERANKERS
+from app.adapters.reranker import compatible as compatible_rerankers
 from app.adapters.searcher import SEARCHERS
 from app.adapters.store import STORES
 from app.adapters.store.schema import FIRST_RECORDED
@@ -59,6 +61,7 @@ def test_a_migration_is_small_records_itself_and_tells_postgrest(path):
     [
         (PROVIDERS, "adapters/llm", "PROVIDER", compatible.ROWS),
         (EMBEDDERS, "adapters/embedder", "EMBEDDER", compatible_embedders.ROWS),
+        (RERANKERS, "adapters/reranker", "RERANKER", compatible_rerankers.ROWS),
         (PARSERS, "adapters/parser", "PARSER", ()),
         (SEARCHERS, "adapters/searcher", "SEARCHER", ()),
         (STORES, "adapters/store", "STORE", ()),

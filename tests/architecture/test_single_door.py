@@ -44,6 +44,7 @@ ALLOWED = {
     "app/adapters/llm/transport/incoming.py": "names the failures of the providers' client",
     "app/adapters/llm/transport/pool.py": OPERATORS,
     "app/adapters/parser/sandbox/child.py": "loads its order's parser where no socket can be made",
+    "app/adapters/reranker/rerank_api.py": OPERATORS,
     "app/adapters/searcher/duckduckgo.py": "loads ddgs, which asks its own fixed hosts; opt-in",
     "app/adapters/shared/redis_bus.py": OPERATORS,
     "app/adapters/shared/redis_cache.py": OPERATORS,

@@ -79,6 +79,7 @@ FOUND: dict[str, Any] = {
     "data": [HIT],
     "query": "Qual é o prazo de entrega para o Nordeste?",
     "mode_used": "hybrid",
+    "reranked": False,
     "degraded": False,
     "total_results": 1,
     "took_ms": 12,

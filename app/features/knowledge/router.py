@@ -117,7 +117,9 @@ async def search(body: SearchRequest, knowledge: Readable) -> SearchResult:
     """Passages, best first.
 
     `score` is the share of the question's weight that a passage covers: 1 is everything, and words
-    that no passage has count against all of them. `mode_used` says how the search was served.
+    that no passage has count against all of them. `mode_used` says how the search was served. Where
+    the service has a reranker, the order is its own, and `scores.rerank` what it says; `threshold`
+    stays one of `score`.
     """
     return await knowledge.search(
         body.query,

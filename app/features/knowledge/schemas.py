@@ -136,6 +136,9 @@ class Scores(Resource):
 
     lexical: float | None
     semantic: float | None = None
+    rerank: float | None = Field(
+        default=None, description="What the reranker says, by whose order the hits come."
+    )
 
 
 class Passage(Resource):
@@ -183,8 +186,12 @@ class SearchResult(Resource):
     data: list[Hit]
     query: str
     mode_used: Mode
+    reranked: bool = Field(
+        default=False, description="The order is the reranker's (`RERANK_MODEL_ID`)."
+    )
     degraded: bool = Field(
-        default=False, description="An embedding model did not answer, and was done without."
+        default=False,
+        description="An embedding model or the reranker did not answer, and was done without.",
     )
     total_results: int
     took_ms: int

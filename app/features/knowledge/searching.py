@@ -8,6 +8,7 @@ from app.features.knowledge.base_schemas import KnowledgeBase
 from app.features.knowledge.errors import EmbedderNotConfigured, KnowledgeBaseNotFound
 from app.features.knowledge.passages import hits_of
 from app.features.knowledge.repository import KnowledgeRepository
+from app.features.knowledge.reranking import candidates, reranked
 from app.features.knowledge.schemas import Mode, SearchResult
 from app.features.knowledge.searched import Question
 from app.ports import Ports
@@ -39,15 +40,17 @@ class Search:
         models = self._models(question.mode, bases)
         vectors = await self._vectors(question.text, models)
         mode: Mode = question.mode if vectors else "lexical"
-        # More than are shown, as repeats are left out and neighbours joined.
         found = await self._repository.search(
-            question, limit=2 * question.top_k, vectors=vectors, mode=mode
+            question, limit=candidates(self._ports, question.top_k), vectors=vectors, mode=mode
         )
+        passages, is_reranked = await reranked(self._ports, question.text, found.data)
+        lacks_order = self._ports.reranker is not None and bool(found.data) and not is_reranked
         return SearchResult(
-            data=hits_of(found.data, stems=found.terms, limit=question.top_k),
+            data=hits_of(passages, stems=found.terms, limit=question.top_k),
             query=question.text,
             mode_used=mode,
-            degraded=len(vectors) < len(models),
+            reranked=is_reranked,
+            degraded=len(vectors) < len(models) or lacks_order,
             total_results=found.total_results,
             took_ms=elapsed_ms(self._ports.clock, started_s),
         )
