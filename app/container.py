@@ -78,6 +78,15 @@ async def _signing_keys(
     return await stack.enter_async_context(open_jwks(settings.session_issuer, clock))
 
 
+async def _embedders(settings: Settings, stack: AsyncExitStack) -> Embedders:
+    return Embedders(
+        {
+            name: await stack.enter_async_context(adapter.open(settings))
+            for name, adapter in EMBEDDERS.items()
+        }
+    )
+
+
 async def _reranker(settings: Settings, stack: AsyncExitStack) -> ResolvedReranker | None:
     if settings.rerank_model_id is None:
         return None
@@ -111,10 +120,6 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             name: await stack.enter_async_context(adapter.open(settings, conduct))
             for name, adapter in PROVIDERS.items()
         }
-        embedders = {
-            name: await stack.enter_async_context(adapter.open(settings))
-            for name, adapter in EMBEDDERS.items()
-        }
         yield Ports(
             settings=settings,
             clock=clock,
@@ -123,7 +128,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             files=await _files(settings, database, stack),
             fetch=await stack.enter_async_context(open_fetch(settings)),
             models=Models(providers),
-            embedders=Embedders(embedders),
+            embedders=await _embedders(settings, stack),
             reranker=await _reranker(settings, stack),
             parsers=PARSERS,
             searchers=SEARCHERS,

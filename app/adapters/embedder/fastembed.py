@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.core.background import in_daemon
 from app.core.settings import Settings
 from app.ports.embedder import (
     Embedder,
@@ -39,15 +40,22 @@ class LocalEmbedder:
         self, model: str, texts: Sequence[str], *, purpose: Purpose, total_s: float
     ) -> list[Vector]:
         try:
-            async with asyncio.timeout(total_s), self._turn:
-                work = partial(self._embed, model, list(texts), purpose)
-                return await asyncio.to_thread(work)
+            async with asyncio.timeout(total_s):
+                await self._turn.acquire()
+                found = in_daemon(partial(self._embed, model, list(texts), purpose))
+                # Not before the thread is done: a model that loads goes on when nobody waits.
+                found.add_done_callback(self._next)
+                return await asyncio.shield(found)
         except TimeoutError:
             raise EmbedderUnavailable("fastembed took too long.") from None
         except ValueError as error:
             raise EmbedderRefused(f"fastembed has no model {model!r}.") from error
         except (OSError, RuntimeError) as error:
             raise EmbedderUnavailable("fastembed could not load its model.") from error
+
+    def _next(self, found: asyncio.Future[list[Vector]]) -> None:
+        self._turn.release()
+        found.exception()  # looked at, though nobody may wait for it any longer
 
     def _embed(self, model: str, texts: list[str], purpose: Purpose) -> list[Vector]:
         if model not in self._models:
