@@ -4,6 +4,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from tempfile import gettempdir
 from typing import Any
 
 import structlog
@@ -179,6 +180,7 @@ async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[
     started = False
     try:
         refuse_workers_apart(settings)
+        gettempdir()  # large uploads wait there
         async with AsyncExitStack() as stack:
             ports = await stack.enter_async_context(open_ports(settings))
             _check_default_model(ports)

@@ -5,7 +5,7 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
-from app.core.errors import PayloadTooLarge, RequestTooSlow
+from app.core.errors import PayloadTooLarge, RequestTooSlow, ServiceUnavailable
 
 MAX_JSON_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
@@ -15,6 +15,20 @@ UPLOAD_PATHS = ("/api/v2/knowledge/upload", "/api/v2/knowledge/preview")
 # drips a byte now and then would hold a connection for ever.
 PATIENCE_S = 20.0
 MIN_BYTES_PER_S = 8 * 1024
+
+
+class NoRoomForUpload(ServiceUnavailable):
+    """This server has no room for the upload at the moment."""
+
+
+def no_room(error: BaseException | None) -> NoRoomForUpload | None:
+    """What to answer where a file that came could not be put aside; None for other failures.
+
+    Files beyond a megabyte wait in the folder for temporary ones, which may be full, or gone.
+    """
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    return NoRoomForUpload("Send it again later.", headers={"Retry-After": "10"})
 
 
 def bounded(scope: Scope, receive: Receive) -> Receive:

@@ -20,6 +20,7 @@ from app.core.errors import Conflict, InvalidRequest, MalformedRequest, Problem
 from app.ports import Ports
 from app.ports.store import Scope
 from app.web.auth import Caller
+from app.web.bodies import no_room
 
 REPLAYED = {"Idempotency-Replayed": "true"}
 # Longer than any handler may take; after it, the process that began the request is dead.
@@ -85,7 +86,11 @@ async def form_parts(request: Request) -> list[list[str]]:
     The bytes of the whole body would not do: the marks between parts are invented anew each time.
     """
     parts: list[list[str]] = []
-    for name, value in (await request.form()).multi_items():
+    try:
+        form = await request.form()
+    except OSError as error:
+        raise no_room(error) or error from error
+    for name, value in form.multi_items():
         if isinstance(value, str):
             parts.append([name, value])
             continue

@@ -20,6 +20,7 @@ from app.core.errors import (
     Problem,
     UnsupportedMediaType,
 )
+from app.web.bodies import no_room
 from app.web.methods import allowed_methods
 
 MEDIA_TYPE = "application/problem+json"
@@ -104,6 +105,15 @@ def from_http(error: StarletteHTTPException) -> Problem:
     return kind(details.get(error.status_code, str(error.detail)), headers=error.headers)
 
 
+def _while_reading(error: Exception) -> Problem | None:
+    """What went wrong while FastAPI read a body, which wraps whatever is raised meanwhile."""
+    if isinstance(error.__cause__, Problem):
+        return error.__cause__
+    if (problem := no_room(error.__cause__)) is not None:
+        log.error("upload_not_put_aside", reason=str(error.__cause__))
+    return problem
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Render our problems, FastAPI's, Starlette's and unforeseen failures alike."""
 
@@ -117,9 +127,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem_response(request, from_validation(cast("RequestValidationError", error)))
 
     async def on_http(request: Request, error: Exception) -> Response:
-        # FastAPI wraps whatever is raised while it reads a body; ours says more.
-        if isinstance(error.__cause__, Problem):
-            return problem_response(request, error.__cause__)
+        if (problem := _while_reading(error)) is not None:
+            return problem_response(request, problem)
         answer = problem_response(request, from_http(cast("StarletteHTTPException", error)))
         if answer.status_code == 405:
             answer.headers["Allow"] = allowed_methods(request)

@@ -63,6 +63,11 @@ def explanation(error: Exception, settings: Settings) -> str | None:
             return str(error)
         case Problem():
             return f"The service cannot start: {_said(error)} {_ADVICE}"
+        case FileNotFoundError(filename=None, strerror=str() as reason):
+            return (
+                f"The service cannot start: {reason}. Give this user a folder for temporary files,"
+                " and name it in TMPDIR."
+            )
         case OSError(filename=str() as path, strerror=str() as reason):
             return (
                 f"The service cannot start: {path}: {reason}. Let this user read and write"

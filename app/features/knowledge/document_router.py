@@ -28,6 +28,7 @@ from app.features.knowledge.schemas import (
 from app.features.knowledge.service import KnowledgeService
 from app.ports import Ports
 from app.web.auth import KnowledgeReader, KnowledgeWriter
+from app.web.bodies import NoRoomForUpload
 from app.web.deadlines import at_its_own_pace
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
 from app.web.problems import problems
@@ -85,7 +86,13 @@ async def _received(part: UploadFile, ports: Ports) -> IncomingFile:
     summary="Upload files",
     responses={
         200: {"model": Uploaded, "description": "All of them were in the base already."},
-        **problems(KnowledgeBaseNotFound, InvalidUpload, PayloadTooLarge, FormatNotSupported),
+        **problems(
+            KnowledgeBaseNotFound,
+            InvalidUpload,
+            PayloadTooLarge,
+            FormatNotSupported,
+            NoRoomForUpload,
+        ),
     },
 )
 @at_its_own_pace
