@@ -11,13 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from app import __version__
-from app.container import (
-    EMBEDDER_NAMES,
-    PROVIDER_NAMES,
-    RERANKER_NAMES,
-    open_ports,
-    start_telemetry,
-)
+from app.container import PROVIDER_NAMES, SERVER_NAMES, open_ports, start_telemetry
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
 from app.core.server_process import refuse_workers_apart
@@ -169,7 +163,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def _settings_or_exit() -> Settings:
     try:
-        return load_settings(providers={*PROVIDER_NAMES, *EMBEDDER_NAMES, *RERANKER_NAMES})
+        return load_settings(providers=SERVER_NAMES)
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
 

@@ -35,8 +35,8 @@ from app.ports.signing_keys import SigningKeys
 from app.ports.store import Database, StoreRefused
 
 PROVIDER_NAMES = tuple(PROVIDERS)
-EMBEDDER_NAMES = tuple(EMBEDDERS)
-RERANKER_NAMES = tuple(RERANKERS)
+# Whose variables are `<NAME>_API_KEY` and `<NAME>_BASE_URL`.
+SERVER_NAMES = frozenset({*PROVIDERS, *EMBEDDERS, *RERANKERS})
 
 
 def open_vault(settings: Settings) -> Vault:

@@ -18,6 +18,7 @@ from app.features.knowledge.previewing import Preview, preview_of
 from app.features.knowledge.service import KnowledgeService
 from app.ports.parser import DocumentUnreadable, ParsingUnavailable
 from app.web.auth import KnowledgeReader
+from app.web.bodies import NoRoomForUpload
 from app.web.deadlines import at_its_own_pace
 from app.web.deps import OpenPorts
 from app.web.problems import problems
@@ -38,6 +39,7 @@ async def _readable(ports: OpenPorts, caller: KnowledgeReader) -> KnowledgeServi
         InvalidUpload,
         PayloadTooLarge,
         FormatNotSupported,
+        NoRoomForUpload,
         DocumentUnreadable,
         ParsingUnavailable,
     ),
