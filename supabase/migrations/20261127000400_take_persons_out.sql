@@ -32,12 +32,17 @@ declare
   v_masked bigint := 0;
   v_count bigint;
   v_told record;
-  v_counters int;
+  v_events uuid[];
 begin
   perform set_config('app.org', p_org::text, true);
+  -- Nobody is just turning what is erased here into messages.
+  perform pg_advisory_xact_lock(hashtext('agentes.webhook_cursor'));
   v_found := person_find(p_org, p_person);
   v_pattern := v_found->>'pattern';
+  v_events := events_about(p_org, ids_in(v_found->'conversations'), ids_in(v_found->'leads'));
   v_erased := public.person_erase_v2(p_org, p_person, p_receipt);
+  -- What was delivered to an inbox meanwhile has held up the end of its message until now.
+  delete from webhook_inbox_messages i where i.organization_id = p_org and i.headers->>'webhook-id' = any (v_events::text[]);
   if v_pattern is not null then
     -- The erasure is in the audit log; what it changes on its way need not be, with what was there before.
     perform set_config('app.acting', '', true);
@@ -75,8 +80,25 @@ end $$;
 comment on function public.person_erase_v3(uuid, jsonb, jsonb) is
   'As person_erase_v2; then their addresses and numbers are taken out of whatever others have said.';
 
+create function public.inbox_receive_v2(
+  p_org uuid, p_inbox_id uuid, p_message jsonb, p_max_count int, p_max_bytes int, p_delivered uuid default null
+) returns jsonb language plpgsql security definer set search_path = pg_catalog, agentes as $$
+begin
+  perform set_config('app.org', p_org::text, true);
+  if p_delivered is not null then
+    perform from webhook_messages where organization_id = p_org and id = p_delivered for key share;
+    if not found then
+      return 'true';  -- erased since it was sent
+    end if;
+  end if;
+  return public.inbox_receive_v1(p_org, p_inbox_id, p_message, p_max_count, p_max_bytes);
+end $$;
+comment on function public.inbox_receive_v2(uuid, uuid, jsonb, int, int, uuid) is
+  'As inbox_receive_v1; of our own deliveries those only whose message is still there.';
+
 do $$
 begin
+  perform agentes.lock_function('public.inbox_receive_v2(uuid, uuid, jsonb, int, int, uuid)', 'agentes_tenant');
   perform agentes.lock_function('public.person_export_v3(uuid, jsonb)', 'agentes_tenant');
   perform agentes.lock_function('public.person_erase_v3(uuid, jsonb, jsonb)', 'agentes_tenant');
 end $$;

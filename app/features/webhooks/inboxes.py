@@ -102,8 +102,17 @@ class InboxService:
             raise InboxNotFound
         return await self._repository.messages(inbox_id, limit=limit, after=after)
 
-    async def receive(self, inbox_id: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def receive(
+        self,
+        inbox_id: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        delivered: str | None = None,
+    ) -> None:
         """Record a message; what credentials it carried is not kept.
+
+        One of our own deliveries, by the id of its message, is recorded unless it was erased.
 
         Raises:
             InboxExpired: the inbox is not open any longer.
@@ -113,7 +122,7 @@ class InboxService:
             raise PayloadTooLarge(f"An inbox takes up to {MAX_MESSAGE_BYTES // 1024} KiB.")
         shown = {name: "***" if CREDENTIAL.search(name) else headers[name] for name in headers}
         message = {"id": new_id(), "headers": shown, "size_bytes": len(body)}
-        await self._repository.receive(inbox_id, message | _content(body))
+        await self._repository.receive(inbox_id, message | _content(body), delivered=delivered)
 
     def _shown(self, row: dict[str, Any]) -> Inbox:
         url = self._addresses.address(InboxKey(self._organization_id, row["id"]))

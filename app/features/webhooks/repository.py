@@ -163,16 +163,19 @@ class InboxRepository:
         )
         return [InboxMessage.model_validate(row) for row in rows]
 
-    async def receive(self, inbox_id: str, message: dict[str, Any]) -> None:
-        """Record a message.
+    async def receive(
+        self, inbox_id: str, message: dict[str, Any], *, delivered: str | None
+    ) -> None:
+        """Record a message; `delivered` is its id where we have sent it ourselves.
 
         Raises:
             InboxExpired: nothing is recorded there any longer.
         """
         is_open = await self._scope.call(
-            "inbox_receive_v1",
+            "inbox_receive_v2",
             inbox_id=inbox_id,
             message=message,
+            delivered=delivered,
             max_count=MAX_INBOX_MESSAGES,
             max_bytes=MAX_INBOX_BYTES,
         )

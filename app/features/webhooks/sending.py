@@ -172,7 +172,7 @@ class Sender:
         """Our own address is none that may be called, so the message is recorded from here."""
         service = InboxService(self._ports, OrganizationId(inbox.organization_id))
         try:
-            await service.receive(inbox.inbox_id, headers, body)
+            await service.receive(inbox.inbox_id, headers, body, delivered=headers["webhook-id"])
             status = 204
         except Problem as problem:
             status = problem.status
