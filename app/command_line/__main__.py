@@ -1,10 +1,10 @@
 """The commands and their options."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from app.command_line.demo import run_demo
 from app.command_line.serve import serve_until_stopped
 
 commands = typer.Typer(help="Agentes de Conversão API", no_args_is_help=True, add_completion=False)
@@ -13,7 +13,8 @@ commands = typer.Typer(help="Agentes de Conversão API", no_args_is_help=True, a
 @commands.command()
 def demo() -> None:
     """Start a service of its own, teach it a document, ask it questions, watch every event."""
-    raise typer.Exit(run_demo())
+    # Loaded only here: the service would start a tenth of a second later with it.
+    raise typer.Exit(import_module("app.command_line.demo").run_demo())
 
 
 @commands.command()
