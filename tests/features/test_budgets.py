@@ -364,3 +364,42 @@ async def test_nothing_is_counted_where_nothing_is_bounded(place, connection):
     assert (await place.asks(agent)).status_code == 200
     assert await counters(connection) == {}
     assert await connection.fetchval("select reservation from agentes.runs") is None
+
+
+async def test_where_a_rule_wants_it_a_person_goes_on_when_a_budget_ends(place):
+    handoff = {"on_usage_limit": True, "keywords": ["humano"]}
+    agent = await an_agent(place.client, model_id=MODEL, max_tokens=MAX_TOKENS, handoff=handoff)
+    place.bill.written = 1_000
+    await place.asks(agent)
+    await place.sets(budgets={"organization_tokens_per_day": 1_000})
+    asked = len(place.server.requests)
+    answer = await place.asks(agent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["finish_reason"] == "human_requested"
+    assert answer.json()["answer"].endswith("continue esta conversa por aqui.")
+    path = f"/api/v2/conversations/{answer.json()['conversation_id']}"
+    handed = (await place.client.get(path)).json()
+    assert (handed["status"], handed["handoff"]["reason"]) == ("human_requested", "usage_limit")
+    assert len(place.server.requests) == asked
+    # Who asks for a person gets one though nothing is left; nobody else's agent does.
+    other = await an_agent(place.client, model_id=MODEL, handoff={"keywords": ["humano"]})
+    said = await place.asks(other, messages=[{"role": "user", "content": "Quero um humano"}])
+    assert said.json()["finish_reason"] == "human_requested"
+    assert (await place.asks(other)).json()["code"] == "budget_exceeded"
+
+
+async def test_where_a_rule_wants_it_a_person_goes_on_in_the_midst_of_an_answer(place):
+    handoff = {"on_usage_limit": True}
+    agent = await an_agent(place.client, model_id=MODEL, max_tokens=MAX_TOKENS, handoff=handoff)
+    await a_tool(place.client, agent["id"])
+    call = {"index": 0, "id": "c1", "type": "function"}
+    call |= {"function": {"name": "calcular", "arguments": '{"expression": "1+1"}'}}
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    place.bill.calls = [f"data: {json.dumps(chunk)}\n\n".encode()]
+    place.bill.read, place.bill.written = 5_000, 10
+    await place.sets(budgets={"run_tokens": 5_100})
+    events = await stream(place.client, agent["id"], asking("Quanto é 1+1?"))
+    assert events[-1]["event"] == "done"
+    assert events[-1]["data"]["finish_reason"] == "human_requested"
+    path = f"/api/v2/conversations/{events[0]['data']['conversation_id']}"
+    assert (await place.client.get(path)).json()["handoff"]["reason"] == "usage_limit"

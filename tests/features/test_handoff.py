@@ -276,6 +276,7 @@ async def test_a_handoff_that_does_not_fit_changes_nothing(client):
         "keywords": [],
         "after_unanswered": None,
         "on_tool_failure": False,
+        "on_usage_limit": False,
     }
     for handoff in ({"keywords": ["x"]}, {"after_unanswered": 0}, {"by_robot": True}, None):
         refused = await client.patch(f"/api/v2/agents/{agent['id']}", json={"handoff": handoff})

@@ -63,3 +63,8 @@ class HandoffRules(Body):
     on_tool_failure: bool = Field(
         default=False, description="Where a tool has failed and no further call mended it."
     )
+    on_usage_limit: bool = Field(
+        default=False,
+        description="Where a budget does not allow to ask the model: the visitor is told that a"
+        " person goes on, and nobody gets 402 `budget_exceeded`.",
+    )

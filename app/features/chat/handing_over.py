@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from app.features.agents.rules import HandoffRules
+from app.features.chat.errors import BudgetExceeded
 from app.features.chat.events import (
     Answer,
     PageSource,
@@ -71,11 +72,38 @@ class HandoffWatch:
             return None
         return HandoffAsked(reason="missing_knowledge", requested_by="rule")
 
+    def by_rule(self, asked: HandoffAsked) -> list[TurnEvent]:
+        """The end of an answer that a rule has ended."""
+        lead = "\n\n" if self.has_said else ""
+        words = Answer(lead + handing_over_words(self.language))
+        return [words, asked, Written(HANDED_OVER)]
+
+
+USAGE_LIMIT = HandoffAsked(reason="usage_limit", requested_by="rule")
+
 
 async def handing_over(
     events: AsyncGenerator[TurnEvent], watch: HandoffWatch
 ) -> AsyncGenerator[TurnEvent]:
-    """The events of an answer, and before its end, where one is asked for, that a person is."""
+    """The events of an answer, and before its end, where one is asked for, that a person is.
+
+    Raises:
+        BudgetExceeded: a budget does not allow to go on, and no rule hands over then.
+    """
+    try:
+        async with aclosing(_handing_over(events, watch)) as watched:
+            async for event in watched:
+                yield event
+    except BudgetExceeded:
+        if not watch.rules.on_usage_limit:
+            raise
+        for event in watch.by_rule(USAGE_LIMIT):
+            yield event
+
+
+async def _handing_over(
+    events: AsyncGenerator[TurnEvent], watch: HandoffWatch
+) -> AsyncGenerator[TurnEvent]:
     async with aclosing(events):
         async for event in events:
             watch.note(event)
@@ -86,8 +114,9 @@ async def handing_over(
                 yield event
                 continue
             if asked.requested_by == "rule":
-                lead = "\n\n" if watch.has_said else ""
-                yield Answer(lead + handing_over_words(watch.language))
+                for last in watch.by_rule(asked):
+                    yield last
+                continue
             yield asked
             yield Written(HANDED_OVER)
 

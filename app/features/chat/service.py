@@ -8,14 +8,16 @@ from app.core.ids import AgentId, ConversationId, MessageId, RunId, new_id
 from app.features.agents.schemas import Agent
 from app.features.agents.service import AgentService
 from app.features.chat.engine import RunEngine
-from app.features.chat.errors import AgentInactive
-from app.features.chat.handoff import OPERATOR_MARK, OPERATOR_RULE
+from app.features.chat.errors import AgentInactive, BudgetExceeded
+from app.features.chat.handing_over import USAGE_LIMIT
+from app.features.chat.leading import handed_over_at_once
 from app.features.chat.purse import Purse
 from app.features.chat.records import Joined, RunBegin, RunIds, RunKey, Started, StoredRun
 from app.features.chat.repository import AgentChanged, RunRepository
 from app.features.chat.run import Run
 from app.features.chat.run_hands import run_hands
 from app.features.chat.schemas import ChatCreate
+from app.features.chat.sent import instructions_of, sent_history
 from app.features.chat.spending import bounds_of, expected_input
 from app.features.chat.turn import TurnPlan
 from app.features.chat.viewing import Viewing
@@ -89,8 +91,8 @@ class ChatService:
         chosen = await self._settings.of(self._caller.organization_id)
         begin = self._begin(request, agent, model_id, chosen)
         plan = await self._plan(begin, agent, models, body)
-        begin, plan = self._bounded(begin, plan, chosen)
-        match await self._repository.start(begin):
+        plan, beginning = await self._begun(begin, plan, chosen)
+        match beginning:
             case Joined() as joined:
                 return joined
             case Started(stored, earlier_calls, unanswered, reserved):
@@ -98,13 +100,31 @@ class ChatService:
                     plan.purse.fill(reserved)
         plan = replace(
             plan,
-            instructions=_instructions(agent, body, stored),
+            instructions=instructions_of(agent, body, stored),
             history=stored + plan.history,
             earlier_calls=earlier_calls,
             unanswered=unanswered,
         )
         knowledge = KnowledgeService(self._ports, self._caller)
         return self._engine.start(begin.ids, plan, knowledge, request.request_id)
+
+    async def _begun(
+        self, begin: RunBegin, plan: TurnPlan, chosen: Chosen
+    ) -> tuple[TurnPlan, Started | Joined]:
+        """What became of the beginning; a person who goes on costs no tokens.
+
+        Raises:
+            BudgetExceeded, PriceUnknown: as `start` does.
+        """
+        if plan.handover is not None:
+            return plan, await self._repository.start(begin)
+        try:
+            bounded, spending = self._bounded(begin, plan, chosen)
+            return spending, await self._repository.start(bounded)
+        except BudgetExceeded:
+            if not plan.agent.handoff.on_usage_limit:
+                raise
+            return replace(plan, handover=USAGE_LIMIT), await self._repository.start(begin)
 
     async def _plan(
         self, begin: RunBegin, agent: Agent, models: list[ResolvedModel], body: ChatCreate
@@ -123,14 +143,15 @@ class ChatService:
             agent=agent,
             model=models[0],
             fallbacks=models[1:],
-            instructions=_instructions(agent, body, []),
-            history=_sent_history(body),
+            instructions=instructions_of(agent, body, []),
+            history=sent_history(body),
             question=body.question,
             context_data=body.context_data,
             temperature=agent.temperature if body.temperature is None else body.temperature,
             max_tokens=body.max_tokens or agent.max_tokens,
             on_disconnect=body.on_disconnect,
             hands=hands if hands.specs else None,
+            handover=handed_over_at_once(agent, body.question),
         )
 
     def _bounded(
@@ -175,7 +196,7 @@ class ChatService:
         body = request.body
         rows = [
             {"id": new_id(), "role": m.role, "content": m.content, "status": "complete"}
-            for m in [*_sent_history(body), Message("user", body.question)]
+            for m in [*sent_history(body), Message("user", body.question)]
         ]
         # The answer's row comes last, so that messages stand in the order of their ids.
         answer_id = new_id()
@@ -210,22 +231,3 @@ class ChatService:
             kept_key(self._caller, request.key),
             fingerprint(actor=actor, route=request.route, body=fields),
         )
-
-
-def _sent_history(body: ChatCreate) -> list[Message]:
-    """What the client says was said before; a stored conversation knows better."""
-    if body.conversation_id is not None:
-        return []
-    return [
-        Message(message.role, message.content)
-        for message in body.messages[:-1]
-        if message.role != "system"
-    ]
-
-
-def _instructions(agent: Agent, body: ChatCreate, stored: list[Message]) -> list[str]:
-    own = body.system_prompt_override
-    added = [message.content for message in body.messages if message.role == "system"]
-    if any(message.content.startswith(OPERATOR_MARK) for message in stored):
-        added.append(OPERATOR_RULE)
-    return [agent.system_prompt if own is None else own, *added]

@@ -12,6 +12,7 @@ from app.features.chat.asking import answer
 from app.features.chat.destinations.guard import destinations_of
 from app.features.chat.dialogue import Dialogue
 from app.features.chat.events import Answer, Progress, Source, TurnEvent, Written
+from app.features.chat.handoff import HandoffAsked
 from app.features.chat.hands import Hands
 from app.features.chat.last_words import last_words
 from app.features.chat.prompt import passages, system_message
@@ -46,6 +47,8 @@ class TurnPlan:
     hands: Hands | None = None
     purse: Purse | None = None
     unanswered: int = 0
+    handover: HandoffAsked | None = None
+    """Set where the model is not asked at all."""
 
     @property
     def terms(self) -> RunTerms:
