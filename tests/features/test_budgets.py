@@ -401,5 +401,5 @@ async def test_where_a_rule_wants_it_a_person_goes_on_in_the_midst_of_an_answer(
     events = await stream(place.client, agent["id"], asking("Quanto é 1+1?"))
     assert events[-1]["event"] == "done"
     assert events[-1]["data"]["finish_reason"] == "human_requested"
-    path = f"/api/v2/conversations/{events[0]['data']['conversation_id']}"
+    path = f"/api/v2/conversations/{events[0]['conversation_id']}"
     assert (await place.client.get(path)).json()["handoff"]["reason"] == "usage_limit"
