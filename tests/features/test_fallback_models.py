@@ -128,6 +128,33 @@ async def test_the_tools_work_goes_on_with_another_model(settings):
         assert '"8"' in str(place.second.requests[0]).replace("'", '"')
 
 
+async def test_after_an_approval_the_next_model_answers_where_the_first_fails(settings):
+    wire = OPENAI.wire
+    called = wire.whole_call("call_1", "calculadora", '{"expression": "2*4"}')
+    calls = sending(wire.start, called, wire.finish("tool_calls"), wire.usage, wire.end)
+    async with a_place(settings, [calls, refusing("503 Away")], [WHOLE]) as place:
+        agent = await an_agent_with(place, SECOND)
+        asked = {"type": "calculator", "name": "calculadora", "config": {}}
+        await a_tool(place.client, agent["id"], **asked, risk="approval_required")
+        await place.prices(FIRST, 1000)
+        await place.prices(SECOND, 2)
+        waiting = (await place.answer(agent)).json()
+        run = f"{AGENTS}/{agent['id']}/chat/runs/{waiting['run_id']}"
+        (call,) = (await place.client.get(run)).json()["pending_calls"]
+        approval = f"{run}/approvals/{call['call_id']}"
+        answer = await place.client.post(approval, json={"decision": "approve"})
+        assert answer.status_code == 200, answer.text
+        async with asyncio.timeout(20):
+            while (state := (await place.client.get(run)).json())["status"] != "completed":
+                await asyncio.sleep(0.05)
+        path = f"/api/v2/conversations/{waiting['conversation_id']}/messages"
+        last = (await place.client.get(path)).json()["data"][-1]
+        assert last["content"].endswith("São 8 dias.")
+        assert len(place.second.requests) == 1
+        assert last["metadata"]["model"] == SECOND
+        assert last["metadata"]["cost_usd"] > 0
+
+
 async def test_what_is_paid_is_the_model_that_answered(settings):
     async with a_place(settings, [refusing("503 Away")], [WHOLE]) as place:
         agent = await an_agent_with(place, SECOND)

@@ -28,6 +28,7 @@ from app.features.tools.kinds.kind import ToolFailed
 from app.features.tools.runner import ToolRunner
 from app.features.tools.service import active_tools
 from app.ports import Ports
+from app.ports.llm import ResolvedModel
 from app.web.auth import Caller
 
 
@@ -90,8 +91,11 @@ class ApprovalService:
             language=state["language"],
             handoff=await self._handoff(taken.run.agent_id),
         )
-        models = await KnownModels(self._ports, self._caller.organization_id).by_own_keys()
-        self._engine.go_on(taken, hands, Means(models, self._purse(taken)), request_id)
+        known = KnownModels(self._ports, self._caller.organization_id)
+        purse = self._purse(taken)
+        fallbacks = await _fallbacks(known, state.get("fallback_ids", []), purse)
+        means = Means(await known.by_own_keys(), purse, fallbacks)
+        self._engine.go_on(taken, hands, means, request_id)
 
     def _purse(self, taken: TakenRun) -> Purse | None:
         kept = taken.state["turn"].get("purse")
@@ -134,6 +138,17 @@ class ApprovalService:
         except ToolFailed as failure:
             error = {"pointer": "/arguments", "detail": failure.detail}
             raise ArgumentsInvalid(failure.detail, errors=[error]) from None
+
+
+async def _fallbacks(
+    known: KnownModels, model_ids: list[str], purse: Purse | None
+) -> list[ResolvedModel]:
+    """Those that can still be asked; of unknown price only where nobody counts what they cost."""
+    try:
+        usable = await known.usable_of(model_ids) if model_ids else []
+    except Problem:
+        return []  # nothing may fail any more
+    return [model for model in usable if purse is None or model.price is not None]
 
 
 def _problem(refusal: Refusal) -> Exception:

@@ -12,7 +12,7 @@ from app.features.chat.tool_use import ToolUse
 from app.features.chat.turn import converse
 from app.features.chat.wait_repository import DecidedCall
 from app.features.chat.waiting import WaitingTurn
-from app.ports.llm import Models
+from app.ports.llm import Models, ResolvedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Means:
 
     models: Models
     purse: Purse | None
+    fallbacks: list[ResolvedModel]
 
 
 def going_on(
@@ -49,7 +50,7 @@ async def _rest(
     *,
     has_said: bool,
 ) -> AsyncGenerator[TurnEvent]:
-    dialogue = waiting.dialogue(means.models, means.purse)
+    dialogue = waiting.dialogue(means.models, means.purse, means.fallbacks)
     tool_use = ToolUse(
         dialogue,
         hands,

@@ -151,6 +151,7 @@ class ToolUse:
             visitor_id=self._hands.visitor_id,
             destinations=self._destinations(),
             purse=dialogue.purse and dialogue.purse.written,
+            fallback_ids=[model.id for model in dialogue.fallbacks if model.id],
         )
         return {"turn": turn.written}
 

@@ -1,6 +1,6 @@
 """A turn whose calls wait for a person, as it is written down: enough to go on anywhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,7 +10,7 @@ from app.features.chat.calls import Call
 from app.features.chat.destinations.guard import Destinations
 from app.features.chat.dialogue import Dialogue
 from app.features.chat.purse import Purse, PurseState
-from app.ports.llm import ChatRequest, Message, Models, ToolCall
+from app.ports.llm import ChatRequest, Message, Models, ResolvedModel, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class WaitingTurn:
     visitor_id: str | None
     destinations: Destinations
     purse: PurseState | None = None
+    fallback_ids: list[str] = field(default_factory=list[str])
 
     @property
     def written(self) -> dict[str, Any]:
@@ -55,7 +56,9 @@ class WaitingTurn:
         """The turn that was written down."""
         return _ADAPTER.validate_python(written)
 
-    def dialogue(self, models: Models, purse: Purse | None) -> Dialogue:
+    def dialogue(
+        self, models: Models, purse: Purse | None, fallbacks: list[ResolvedModel]
+    ) -> Dialogue:
         """What the model goes on reading.
 
         Raises:
@@ -64,6 +67,7 @@ class WaitingTurn:
         model = models.usable(self.model_id)
         return Dialogue(
             model=model,
+            fallbacks=fallbacks,
             base=ChatRequest(
                 model=model.model,
                 messages=(),
