@@ -145,7 +145,7 @@ async def test_after_an_approval_the_next_model_answers_where_the_first_fails(se
         answer = await place.client.post(approval, json={"decision": "approve"})
         assert answer.status_code == 200, answer.text
         async with asyncio.timeout(20):
-            while (state := (await place.client.get(run)).json())["status"] != "completed":
+            while (await place.client.get(run)).json()["status"] != "completed":
                 await asyncio.sleep(0.05)
         path = f"/api/v2/conversations/{waiting['conversation_id']}/messages"
         last = (await place.client.get(path)).json()["data"][-1]
