@@ -173,6 +173,10 @@ async def test_the_limits_of_streams_count_every_process_that_lives(connection):
     assert await admit(there, "b", 1, 90)
     assert not await admit(there, "c", 1, 91)
     assert await admit(there, "c", 1, 91, (10, None))
+    # Of streams that are opened at once the later call may come first: all three are open.
+    assert await admit(here, "d", 3, 13, (10, None))
+    assert await admit(here, "d", 1, 11, (10, None))
+    assert not await admit(there, "d", 1, 1, (3, None))
     await connection.execute("update agentes.event_hubs set seen_at = now() - interval '20 s'")
     assert await admit(there, "a", 1, 91)
     beat = json.dumps([{"organization_id": ONE, "actor": "z", "count": 4}])
