@@ -21,6 +21,7 @@ from app.domain_events import EVENTS
 from app.features.chat.errors import ClientLeft
 from app.features.identity.roles import SCOPES
 from app.features.tools.kinds import KINDS
+from app.features.webhooks.templates import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
@@ -67,6 +68,7 @@ def test_a_migration_is_small_records_itself_and_tells_postgrest(path):
         (STORES, "adapters/store", "STORE", ()),
         (EVENTS, "domain_events", "EVENT", ()),
         (KINDS, "features/tools/kinds", "KIND", ()),
+        (TEMPLATES, "features/webhooks/templates", "TEMPLATE", ()),
     ],
 )
 def test_whatever_can_be_registered_is(registry, folder, constant, rows):

@@ -139,6 +139,7 @@ ROWS = {
     "GET /api/v2/webhooks/deliveries/{delivery_id}": "webhooks:read",
     "POST /api/v2/webhooks/deliveries/{delivery_id}/retry": "webhooks:write",
     "GET /api/v2/webhooks/events": "webhooks:read",
+    "GET /api/v2/webhooks/templates": "webhooks:read",
     "GET /api/v2/webhooks/inboxes": "webhooks:read",
     "POST /api/v2/webhooks/inboxes": "webhooks:write",
     "GET /api/v2/webhooks/inboxes/{inbox_id}/messages": "webhooks:read",

@@ -51,7 +51,7 @@ async def test_put_down_as_json_and_gone_on_with_the_model_reads_what_it_would_h
             waiting,
             answers,
             run.hands(),
-            Means(Models({name: provider}), None),
+            Means(Models({name: provider}), None, []),
             has_said=bool(text_of(before)),
         )
         after = [event async for event in rest]
@@ -86,7 +86,7 @@ async def test_what_was_begun_before_a_wait_counts_after_it():
                 waiting,
                 decided(call_id, "denied", q="x"),
                 run.hands(),
-                Means(Models({"openai": provider}), None),
+                Means(Models({"openai": provider}), None, []),
                 has_said=False,
             )
             events = [event async for event in rest]

@@ -17,6 +17,7 @@ SYSTEM_FUNCTIONS = {
     "api_key_find_v1",
     "api_key_register_v1",
     "deliveries_claim_v1",
+    "deliveries_claim_v2",
     "deliveries_purge_v1",
     "deliveries_purge_v2",
     "deliveries_release_v1",

@@ -14,9 +14,26 @@ WEBHOOK: dict[str, Any] = {
     "retry_count": 9,
     "timeout": 15,
     "max_per_second": None,
+    "template": None,
     "disabled_reason": None,
     "created_at": "2026-11-23T20:15:00.123Z",
     "updated_at": "2026-11-23T20:15:00.123Z",
+}
+TEMPLATE: dict[str, Any] = {
+    "name": "google_analytics",
+    "description": "Google Analytics 4, by its Measurement Protocol.",
+    "url": "https://www.google-analytics.com/mp/collect?measurement_id=G-…&api_secret=…",
+    "events": ["conversion_recorded", "lead_captured", "form_submitted"],
+    "example": {
+        "client_id": "visitor-1",
+        "timestamp_micros": 1_795_552_867_512_000,
+        "events": [
+            {
+                "name": "purchase",
+                "params": {"transaction_id": "pedido-1042", "value": 149.9, "currency": "BRL"},
+            }
+        ],
+    },
 }
 DELIVERY: dict[str, Any] = {
     "id": "01938f61-3c56-7d4e-8f60-7b8c9d0e1f2a",

@@ -47,6 +47,7 @@ class Batch:
     url: str
     timeout_s: float
     retry_count: int
+    template: str | None
     headers_sealed: str | None
     secrets_sealed: tuple[str, ...]
     lease_id: str
@@ -85,7 +86,7 @@ class DeliveryQueue:
         """
         lease_id = new_id()
         rows = await self._system.call(
-            "deliveries_claim_v1",
+            "deliveries_claim_v2",
             lease_id=lease_id,
             margin_s=margin_s,
             limit=limit,
@@ -136,6 +137,7 @@ def _batch(row: dict[str, Any], lease_id: str) -> Batch:
         url=row["url"],
         timeout_s=float(row["timeout"]),
         retry_count=row["retry_count"],
+        template=row["template"],
         headers_sealed=row["headers_sealed"],
         secrets_sealed=tuple(row["secrets_sealed"]),
         lease_id=lease_id,

@@ -57,7 +57,7 @@ class WebhookRepository:
         return _stored(rows[0])
 
     async def create(self, fields: dict[str, Any]) -> StoredWebhook:
-        result = await self._scope.call("webhook_create_v1", webhook=fields, max=MAX_WEBHOOKS)
+        result = await self._scope.call("webhook_create_v2", webhook=fields, max=MAX_WEBHOOKS)
         if result["outcome"] == "too_many":
             raise TooManyWebhooks(f"An organization has up to {MAX_WEBHOOKS} webhooks.")
         return _changed(result)
@@ -67,7 +67,12 @@ class WebhookRepository:
         result = await self._scope.call(
             "webhook_update_v2",
             id=seen.fields["id"],
-            seen={"url": seen.fields["url"], "headers_sealed": seen.headers_sealed},
+            seen={
+                "url": seen.fields["url"],
+                "headers_sealed": seen.headers_sealed,
+                "template": seen.fields["template"],
+                "events": seen.fields["events"],
+            },
             changes=changes,
         )
         return None if result["outcome"] == "changed_meanwhile" else _changed(result)

@@ -1,12 +1,13 @@
 """Routes under /api/v2/webhooks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Response
 
 from app.core.pagination import InvalidCursor, Page
 from app.core.schemas import Id, TrueOrFalse
 from app.domain_events import EVENTS
+from app.domain_events.event import EventKind
 from app.features.webhooks.delivery_schemas import Delivery, Recovery
 from app.features.webhooks.errors import (
     RecoveryUnderWay,
@@ -23,6 +24,8 @@ from app.features.webhooks.schemas import (
     EventCatalogue,
     EventType,
     RecoverOrder,
+    TemplateCatalogue,
+    TemplateInfo,
     Webhook,
     WebhookCreate,
     WebhookReplace,
@@ -30,6 +33,8 @@ from app.features.webhooks.schemas import (
     WebhookWithSecret,
 )
 from app.features.webhooks.service import WebhookService
+from app.features.webhooks.templates import TEMPLATES
+from app.features.webhooks.templates.template import Template
 from app.features.webhooks.upkeep import open_deliveries
 from app.ports.fetch import AddressRefused, HeadersRefused
 from app.web.auth import WebhooksReader, WebhooksWriter
@@ -92,6 +97,35 @@ async def create_webhook(
     return webhook
 
 
+@router.get("/templates", summary="List templates")
+async def list_templates(caller: WebhooksReader) -> TemplateCatalogue:
+    """Ways to forward conversions to interfaces that want another body than ours.
+
+    A webhook with a `template` sends that body, to the address with the credential that the other
+    side gives you. The delivery log shows the event from which it was made.
+    """
+    return TemplateCatalogue(data=[_shown(template) for template in TEMPLATES.values()])
+
+
+def _shown(template: Template) -> TemplateInfo:
+    event = _example_of(EVENTS[template.events[0]])
+    return TemplateInfo(
+        name=template.name,
+        description=template.description,
+        url=template.url,
+        events=list(template.events),
+        example=template.body(event),
+    )
+
+
+def _example_of(kind: EventKind) -> dict[str, Any]:
+    return {
+        "type": kind.name,
+        "timestamp": "2026-11-23T20:15:00.123Z",
+        "data": kind.example.model_dump(mode="json"),
+    }
+
+
 @router.get("/events", summary="List the types of event")
 async def list_event_types(caller: WebhooksReader) -> EventCatalogue:
     """Every event that the service announces by itself, with a body as it is delivered."""
@@ -100,11 +134,7 @@ async def list_event_types(caller: WebhooksReader) -> EventCatalogue:
             EventType(
                 name=kind.name,
                 description=kind.description,
-                example={
-                    "type": kind.name,
-                    "timestamp": "2026-11-23T20:15:00.123Z",
-                    "data": kind.example.model_dump(mode="json"),
-                },
+                example=_example_of(kind),
             )
             for kind in EVENTS.values()
             if kind.is_for_webhooks

@@ -2,17 +2,18 @@
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from app.core.schemas import Body, Id, Moment, Name, Resource, Text, Timestamp, example
 from app.core.signing import SecretInvalid, canonical_secret
 from app.domain_events import EVENTS
 from app.domain_events.custom import is_free
-from app.features.webhooks.examples import EVENT_TYPE, SECRET, WEBHOOK
+from app.features.webhooks.examples import EVENT_TYPE, SECRET, TEMPLATE, WEBHOOK
 from app.features.webhooks.headers import checked_headers
 from app.features.webhooks.schedule import MAX_RETRIES
+from app.features.webhooks.templates import TEMPLATES
 
 MAX_EVENTS = 50
 _NAMES = re.compile(r"\*|[a-z][a-z0-9_]{0,61}\*?")
@@ -97,6 +98,15 @@ SecretText = Annotated[
 ]
 
 
+TemplateName = Annotated[
+    Literal["google_analytics", "meta_conversions"] | None,
+    Field(
+        description="Forward events in the form of somebody else's interface, as `GET /templates`"
+        " lists them; null for the events themselves."
+    ),
+]
+
+
 class WebhookReplace(Body):
     """The whole webhook but its secret; what is left out goes back to its default."""
 
@@ -113,6 +123,13 @@ class WebhookReplace(Body):
     retry_count: RetryCount = MAX_RETRIES
     timeout: Timeout = 15
     max_per_second: PerSecond = None
+    template: TemplateName = None
+
+    @model_validator(mode="after")
+    def _what_it_forwards(self) -> "WebhookReplace":
+        if self.template is not None and "events" not in self.model_fields_set:
+            self.events = list(TEMPLATES[self.template].events)
+        return self
 
 
 class WebhookCreate(WebhookReplace):
@@ -138,6 +155,7 @@ class WebhookUpdate(Body):
     retry_count: RetryCount = MAX_RETRIES
     timeout: Timeout = 15
     max_per_second: PerSecond = None
+    template: TemplateName = None
 
 
 class Webhook(Resource):
@@ -155,6 +173,7 @@ class Webhook(Resource):
     retry_count: int
     timeout: int
     max_per_second: int | None
+    template: str | None = None
     disabled_reason: str | None = Field(
         description="Why the service switched it off: `gone` (it answered 410) or `failing`"
         " (nothing but failures for five days); null otherwise."
@@ -185,6 +204,24 @@ class EventCatalogue(Resource):
     """All types of event that the service announces by itself."""
 
     data: list[EventType]
+
+
+class TemplateInfo(Resource):
+    """A way to forward events."""
+
+    model_config = example(**TEMPLATE)
+
+    name: str
+    description: str
+    url: str = Field(description="What the webhook's `url` looks like.")
+    events: list[str] = Field(description="What it can forward; a webhook names some of these.")
+    example: dict[str, Any] = Field(description="The body of a delivery.")
+
+
+class TemplateCatalogue(Resource):
+    """All templates."""
+
+    data: list[TemplateInfo]
 
 
 class RecoverOrder(Body):

@@ -18,6 +18,7 @@ from app.features.webhooks.inboxes import InboxAddresses, InboxKey, InboxService
 from app.features.webhooks.queue import Batch, Leased, Outcome, Result
 from app.features.webhooks.schedule import OVERLOADED, next_delay_s, retry_after_s
 from app.features.webhooks.sealing import WebhookSeals
+from app.features.webhooks.templates import rendered
 from app.ports import Ports
 from app.ports.fetch import Answered, FetchTimedOut, Outgoing
 
@@ -44,6 +45,7 @@ class Endpoint:
     inbox: InboxKey | None
     timeout_s: float
     retry_count: int
+    template: str | None
     headers: Mapping[str, str]
     shown_headers: Mapping[str, str]
     signers: tuple[str, ...]
@@ -84,6 +86,7 @@ class Sender:
             inbox=self._inboxes.recognised(batch.url),
             timeout_s=batch.timeout_s,
             retry_count=batch.retry_count,
+            template=batch.template,
             headers=headers,
             shown_headers=shown(headers),
             signers=signers,
@@ -126,7 +129,8 @@ class Sender:
                 raise SecretUnreadable
             if delivery.body is None:
                 raise PayloadExpired
-            answer = await self._sent(endpoint, delivery, delivery.body.encode(), ours)
+            body = rendered(endpoint.template, delivery.body.encode())
+            answer = await self._sent(endpoint, delivery, body, ours)
         except Problem as problem:
             error = {"code": problem.code(), "detail": str(problem)}
             return _Verdict(None, error, is_overloaded=isinstance(problem, FetchTimedOut))

@@ -28,6 +28,7 @@ from app.features.webhooks.schemas import (
     WebhookWithSecret,
 )
 from app.features.webhooks.sealing import WebhookSeals
+from app.features.webhooks.templates import check_events
 from app.ports import Ports
 from app.web.auth import Caller
 
@@ -69,6 +70,7 @@ class WebhookService:
         """
         made = secret_bytes(self._ports.vault, "webhook", NEW_SECRET_BYTES)
         webhook_id, secret = new_id(), body.secret or new_secret(made)
+        check_events(body.template, body.events)
         fields = body.model_dump(mode="json", exclude={"secret"}) | {"id": webhook_id}
         seals = WebhookSeals(self._ports.vault, webhook_id)
         fields["secret_sealed"] = seals.seal_secret(secret)
@@ -97,6 +99,8 @@ class WebhookService:
         seals = WebhookSeals(self._ports.vault, seen.fields["id"])
         before = seals.readable_headers(seen.headers_sealed)
         sent = changes.get("headers")
+        after = {**seen.fields, **changes}
+        check_events(after["template"], after["events"])
         changes = self._sealed(seals, changes, before=before)
         if "url" in changes:
             check_move(changes["url"], seen.fields["url"], sent=sent, now=before)
@@ -142,6 +146,9 @@ class WebhookService:
             WebhookInactive: it is switched off.
             UnknownEvent: there is no example of that event.
         """
+        stored = await self._repository.get(webhook_id)
+        if event_type is None and stored.fields["template"] is not None:
+            event_type = stored.fields["events"][0]  # what it would make of ours nobody takes
         data: dict[str, Any] = {"webhook_id": webhook_id, "message": "It works."}
         if event_type not in (None, TEST_EVENT):
             if event_type not in EVENTS or not EVENTS[event_type].is_for_webhooks:
