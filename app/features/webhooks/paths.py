@@ -2,7 +2,7 @@
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
-_NOT_IDS = ("clerk", "deliveries", "events", "inboxes", "recoveries")
+_NOT_IDS = ("clerk", "deliveries", "events", "inboxes", "recoveries", "templates")
 
 
 class _WebhookId(StringConvertor):

@@ -2,7 +2,7 @@
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -125,11 +125,16 @@ class WebhookReplace(Body):
     max_per_second: PerSecond = None
     template: TemplateName = None
 
-    @model_validator(mode="after")
-    def _what_it_forwards(self) -> "WebhookReplace":
-        if self.template is not None and "events" not in self.model_fields_set:
-            self.events = list(TEMPLATES[self.template].events)
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _what_it_forwards(cls, given: Any) -> Any:
+        """Without `events`, a template forwards all that it can."""
+        if not isinstance(given, dict) or "events" in given:
+            return cast("Any", given)
+        fields = cast("dict[str, Any]", given)
+        template = fields.get("template")
+        known = TEMPLATES.get(template) if isinstance(template, str) else None
+        return fields if known is None else {**fields, "events": list(known.events)}
 
 
 class WebhookCreate(WebhookReplace):
