@@ -31,7 +31,9 @@ begin
                is distinct from (p_seen->>'url', p_seen->>'headers_sealed', p_seen->>'template', p_seen->'events') then
     return jsonb_build_object('outcome', 'changed_meanwhile');
   end if;
-  v_changed := public.webhook_update_v1(p_org, p_id, p_changes);
+  -- The agent may have been deleted since; whoever leaves it as it is changes nothing.
+  v_changed := public.webhook_update_v1(p_org, p_id, case
+    when p_changes->>'agent_id' = v_now.agent_id::text then p_changes - 'agent_id' else p_changes end);
   if v_changed->>'outcome' = 'updated' and p_changes ? 'template' then
     update webhooks set template = p_changes->>'template' where organization_id = p_org and id = p_id returning * into v_now;
     v_changed := v_changed || jsonb_build_object('webhook', webhook_shown(v_now));

@@ -150,7 +150,17 @@ async def test_a_webhook_may_be_narrowed_to_an_agent(client):
     agent = await an_agent(client)
     webhook = await a_webhook(client, URL, agent_id=agent["id"])
     assert webhook["agent_id"] == agent["id"]
+    assert (await client.delete(f"/api/v2/agents/{agent['id']}")).status_code == 204
+    put = {"name": "B", "url": URL, "agent_id": agent["id"]}
+    kept = await client.put(f"{WEBHOOKS}/{webhook['id']}", json=put)
+    assert (kept.status_code, kept.json()["name"]) == (200, "B"), "what it was may stay"
     assert (await changed(client, webhook, agent_id=None))["agent_id"] is None
+
+
+async def test_of_a_header_that_is_not_for_users_to_set_is_told_where_it_stands(client):
+    body = {"name": "CRM", "url": URL, "headers": {"X-Forwarded-For": "10.0.0.1"}}
+    refused = (await client.post(WEBHOOKS, json=body)).json()
+    assert (refused["code"], refused["errors"][0]["pointer"]) == ("headers_refused", "/headers")
 
 
 async def test_the_catalogue_shows_every_event_with_a_body(client):

@@ -30,6 +30,7 @@ from app.features.webhooks.schemas import (
 from app.features.webhooks.sealing import WebhookSeals
 from app.features.webhooks.templates import check_events
 from app.ports import Ports
+from app.ports.fetch import HeadersRefused
 from app.web.auth import Caller
 
 TEST_EVENT = "webhook_test"
@@ -112,11 +113,18 @@ class WebhookService:
         """The fields as they are kept: a checked address, and sealed headers."""
         if "headers" in fields:
             headers = kept(fields.pop("headers"), before)
-            self._ports.fetch.check_headers(headers)
+            self._check(headers)
             fields["headers_sealed"] = seals.seal_headers(headers)
         if "url" in fields and self._inboxes.recognised(fields["url"]) is None:
             fields["url"] = self._ports.fetch.canonical(fields["url"])
         return fields
+
+    def _check(self, headers: dict[str, str]) -> None:
+        try:
+            self._ports.fetch.check_headers(headers)
+        except HeadersRefused as refused:
+            told = {"pointer": "/headers", "detail": refused.detail}
+            raise HeadersRefused(refused.detail, errors=[told]) from None
 
     async def delete(self, webhook_id: str) -> None:
         """Delete the webhook; what waits for it is not sent, and its log stays a while.
