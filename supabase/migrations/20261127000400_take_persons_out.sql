@@ -46,12 +46,15 @@ begin
   if v_pattern is not null then
     -- The erasure is in the audit log; what it changes on its way need not be, with what was there before.
     perform set_config('app.acting', '', true);
-    for v_told in select * from columns_told() loop
-      execute format(
-        case when v_told.is_json
-             then 'update agentes.%1$I set %2$I = without_names(%2$I, $2) where organization_id = $1 and %2$I::text ~* $2'
-             else 'update agentes.%1$I set %2$I = regexp_replace(%2$I, $2, ''***'', ''gi'') where organization_id = $1 and %2$I ~* $2' end,
-        v_told.relation, v_told.field) using p_org, v_pattern;
+    for v_told in
+      select relation, string_agg(case when is_json
+               then format('%1$I = without_names(%1$I, $2)', field)
+               else format('%1$I = regexp_replace(%1$I, $2, ''***'', ''gi'')', field) end, ', ') as changes,
+             string_agg(format('may_name(%1$I::text, $3) and %1$I::text ~* $2', field), ' or ') as condition
+        from columns_told() group by relation order by relation = 'audit_log', relation
+    loop
+      execute format('update agentes.%I set %s where organization_id = $1 and (%s)', v_told.relation, v_told.changes, v_told.condition)
+        using p_org, v_pattern, array(select jsonb_array_elements_text(v_found->'hints'));
       get diagnostics v_count = row_count;
       v_masked := v_masked + v_count;
     end loop;

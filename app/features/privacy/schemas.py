@@ -108,7 +108,7 @@ class Erasure(Resource):
     reason: str | None
     named_by: str = Field(description="By what the person was named; the name is not kept.")
     removed: dict[str, int] = Field(
-        description="How many of what; `mentions` are values in which others had named the person:"
+        description="How many of what; `mentions` are records in which others had named the person:"
         " addresses and numbers there are now `***`."
     )
     removed_ids: dict[str, list[str]] = Field(description="For backups and systems of your own.")
