@@ -156,3 +156,10 @@ async def test_facts_of_a_turn_are_numbered_in_their_order(client, connection):
         "message_received",
         "message_completed",
     ]
+
+
+async def test_a_message_that_the_model_cannot_read_is_the_clients_to_shorten(client):
+    agent = await an_agent(client)
+    body = asking("Oi") | {"context_data": {"x": "Olá. " * 40_000}}
+    refused = await client.post(f"/api/v2/agents/{agent['id']}/chat", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (413, "context_too_long")

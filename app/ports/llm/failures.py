@@ -91,3 +91,6 @@ class ProviderRefusedRequest(ProviderFailed):
 
 class ContextTooLong(ProviderRefusedRequest):
     """The conversation is longer than the model can read."""
+
+    # What was sent is too much, wherever that is noticed: the service and the provider are well.
+    status = 413
