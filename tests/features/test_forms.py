@@ -186,6 +186,13 @@ async def test_each_wrong_field_is_told_with_a_pointer_a_code_and_words_for_the_
     assert errors["/values/nome"]["message"] == "Preencha este campo."
     assert errors["/values/quando"]["code"] == "invalid_date"
     assert "ontem" not in answer.text
+    for odd in (["2026-12-01"], {"a": 1}, [[]]):
+        answer = await send(client, form, {"nome": odd, "quando": odd})
+        assert (answer.status_code, answer.json()["code"]) == (422, "form_values_invalid")
+        told = {error["pointer"]: error["code"] for error in answer.json()["errors"]}
+        assert told == {"/values/nome": "wrong_type", "/values/quando": "wrong_type"}
+    long = await send(client, form, {"nome": "x" * 5001, "quando": "2026-12-01"})
+    assert (long.status_code, long.json()["errors"][0]["pointer"]) == (422, "/values/nome")
     assert (await client.get(f"{FORMS}/{form['form_id']}")).json()["status"] == "open"
 
 

@@ -118,6 +118,30 @@ async def test_consent_does_not_count_before_its_text_was_shown_and_answered(sho
 
 
 @pytest.mark.parametrize(
+    ("answers", "counts"),
+    [
+        (("Não, não aceito!",), False),
+        (("não",), False),
+        (("No, thanks", "Quanto custa?"), False),
+        (("Eu não autorizo isso.", "E o prazo?"), False),
+        (("Não quero receber ligações",), False),
+        (("Não", "Pensando melhor: sim, aceito"), True),
+        (("Pode ser", "No sábado eu passo aí"), True),
+        (("Não tenho dúvidas, aceito",), True),
+        (("Aceito",), True),
+        (("Meu CPF é 529.982.247-25",), True),
+    ],
+)
+async def test_a_no_is_no_consent(shop, answers, counts):
+    conversation = await shop.a_conversation()
+    await shown(shop, conversation, answer=answers[0])
+    for each in answers[1:]:
+        await shop.says(conversation, "user", each)
+    told = await capture(shop, conversation, ANA | {"consent": True}, consent_text=CONSENT)
+    assert told["status"] == ("captured" if counts else "incomplete")
+
+
+@pytest.mark.parametrize(
     ("note", "metadata", "counts"),
     [
         (f"[Formulário enviado: Contato]\n{CONSENT}: sim", {"form_submission_id": "1"}, True),

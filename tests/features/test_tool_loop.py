@@ -247,6 +247,12 @@ AIMED = {
     "an order": ("3491fea1-6193-4295-b42a-41bb8b1add60", 1),
     "a file": ("contrato.pdf", 1),
     "a version": ("1.2.3.4", 1),
+    "an address in digits": ("93.184.216.35", 0),
+    "an address in digits in a text": ("envie para 93.184.216.38", 0),
+    "an address in brackets": ("[2606:2800::1]", 0),
+    "an address in hexadecimal": ("0x5db8d822", 0),
+    "a key of Pix": ("PIX 52998224725", 0),
+    "a random key of Pix": ("chave pix: 3491fea1-6193-4295-b42a-41bb8b1add60", 0),
 }
 
 

@@ -13,6 +13,10 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}([.,][0-9]{1,10})?")
 _LARGEST = 1e15
 
 
+# Embeddings, overrides and isolates: they show what follows in another order than it has.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def one_line(text: str, *, max_chars: int = 200) -> str:
     """The text with its blanks made single.
 
@@ -36,7 +40,10 @@ def _bounded(text: str, max_chars: int, *, allowed: str = "") -> str:
         raise ValueRefused("empty", "is empty")
     if len(text) > max_chars:
         raise ValueRefused("too_long", f"is longer than {max_chars} characters")
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text):
+    if any(
+        c in _TURNING or (unicodedata.category(c) in ("Cc", "Cs") and c not in allowed)
+        for c in text
+    ):
         raise ValueRefused("control_characters", "holds control characters")
     return text
 

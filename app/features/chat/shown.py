@@ -37,6 +37,7 @@ class Shown:
         self.forms: list[dict[str, Any]] = []
         self.facts: list[dict[str, Any]] = []
         self.calls_made = 0
+        self._progress = 0
         self._in_effect: set[str] = set()
         self.handoff: HandoffAsked | None = None
         self._calls: dict[str, dict[str, Any]] = {}
@@ -84,7 +85,7 @@ class Shown:
         """Keep what is to be kept of the event; its name and data for the stream."""
         match event:
             case Progress():
-                return "progress", event.data
+                return "progress", self._onward(event.data)
             case Source() | PageSource():
                 self.sources.append(event.data)
                 return "source", event.data
@@ -93,7 +94,7 @@ class Shown:
                 return "tool", event.data
             case ApprovalAsked():
                 self._calls[event.call_id] = event.record
-                return "progress", event.data
+                return "progress", self._onward(event.data)
             case HandoffAsked():
                 self.handoff = event
                 return "progress", event.data
@@ -104,6 +105,11 @@ class Shown:
                 return "form", data
             case _:
                 assert_never(event)
+
+    def _onward(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Never less than before: a later turn of the model begins where the last one ended."""
+        self._progress = max(self._progress, data["progress"])
+        return data | {"progress": self._progress}
 
     def _called(self, news: ToolNews) -> None:
         if news.status == "started":

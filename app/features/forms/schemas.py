@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, WithJsonSchema
 
 from app.core.ids import AgentId, ConversationId
 from app.core.schemas import Body, Id, Resource, Text, Timestamp, example
@@ -13,7 +13,30 @@ from app.features.forms.fields import Fields, FormField, Value, drawn
 __all__ = ["Fields", "FormField", "Value"]
 
 Status = Literal["open", "submitted"]
-SentText = Annotated[str, StringConstraints(max_length=5000), Text]
+MAX_SENT_CHARS = 5000
+
+
+def _sent(value: JsonValue) -> JsonValue:
+    if isinstance(value, str) and len(value) > MAX_SENT_CHARS:
+        raise ValueError(f"must have at most {MAX_SENT_CHARS} characters")
+    return value
+
+
+# Whether it is of the field's type is told with the field's own words.
+SentValue = Annotated[
+    JsonValue,
+    AfterValidator(_sent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_SENT_CHARS},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
 FORM_ID = "01938f61-2d3e-7f40-9b5c-6d7e8f9a0b1c"
 SUBMISSION_ID = "01938f61-4f50-7162-8d7e-8f9a0b1c2d3e"
 _ORIGIN: Mapping[str, Any] = {
@@ -33,7 +56,7 @@ class SubmissionCreate(Body):
     values: Annotated[
         dict[
             Annotated[str, StringConstraints(max_length=40), Text],
-            SentText | int | float | bool | None,
+            SentValue,
         ],
         Field(max_length=60),
     ]

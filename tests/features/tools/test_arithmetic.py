@@ -57,6 +57,9 @@ def result_of(text, language="pt-BR", **options):
         ("cos(π)", "-1"),
         ("-0", "0"),
         ("0 * -1", "0"),
+        ("2+2=", "4"),
+        ("2 + 2 = ?", "4"),
+        ("=2+2", "4"),
     ],
 )
 def test_expressions_have_their_value(text, result):
@@ -78,6 +81,11 @@ def test_expressions_have_their_value(text, result):
         ("10% sobre R$ 1.500", "150"),
         ("12.5% de 80", "10"),
         ("10% x 5", "0.5"),
+        ("15 por cento de 200", "30"),
+        ("200 - 10 por cento", "180"),
+        ("20% de 50% de 1000", "100"),
+        ("100 + (10%)", "110"),
+        ("100 - (5% + 5%)", "90"),
     ],
 )
 def test_percentages_are_of_what_they_belong_to(text, result):
@@ -107,16 +115,52 @@ def test_percentages_are_of_what_they_belong_to(text, result):
         ("pt-BR", "round(10/3, 2)", "3.33"),
         ("pt-BR", "max((1,5), 1)", "1.5"),
         ("en-US", "max(1,500)", "500"),
+        ("en-US", "max(1,500; 2)", "1500"),
+        ("en-US", "$ 1,500 * 2", "3000"),
+        ("en-US", "R$ 1.500,00", "1500"),
+        ("pt-BR", "US$ 1,500.00", "1500"),
     ],
 )
 def test_numbers_are_read_as_the_language_writes_them(language, text, result):
     assert result_of(text, language) == result
 
 
-@pytest.mark.parametrize("text", ["1.500", "1.005^12", "12.345 * 2"])
-def test_a_number_that_could_be_two_is_refused_and_never_guessed(text):
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pt-BR", "1.500"),
+        ("pt-BR", "1.005^12"),
+        ("pt-BR", "12.345 * 2"),
+        ("pt-BR", "US$ 1,500 * 2"),
+        ("pt-BR", "R$ 1,234"),
+        ("en", "R$ 1.500 * 3"),
+        ("en", "€ 1.234"),
+    ],
+)
+def test_a_number_that_could_be_two_is_refused_and_never_guessed(language, text):
     with pytest.raises(ExpressionRefused, match="could be two numbers"):
+        evaluate(text, language=language)
+
+
+@pytest.mark.parametrize("text", ["10% 200", "10% R$ 200,00", "10%R$ 200", "15%(200)", "10 %200"])
+def test_a_percentage_without_its_word_is_no_modulo(text):
+    with pytest.raises(ExpressionRefused, match="could be two"):
         evaluate(text, language="pt-BR")
+
+
+def test_a_comma_beside_semicolons_parts_nothing_in_english_either():
+    with pytest.raises(ExpressionRefused, match="decimal point"):
+        evaluate("max(1,5; 2)", language="en")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("2^199", "out_of_range"), ("10^50 * 10", "out_of_range"), ("tan(pi/2)", "undefined")],
+)
+def test_no_digit_is_shown_that_is_not_known(text, code):
+    with pytest.raises(ExpressionRefused) as refused:
+        evaluate(text, language="pt-BR")
+    assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

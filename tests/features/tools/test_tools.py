@@ -88,6 +88,19 @@ BAD_SCHEMAS = [
 ]  # fmt: skip
 
 
+async def test_what_could_never_be_sent_is_refused_at_once(client):
+    agent = await an_agent(client)
+    for fields, pointer in (
+        ({"headers": {"X-A": "a\r\nEvil: c"}}, "/config"),
+        ({"headers": {"X-A": "ação"}}, "/config"),
+        ({"secrets": {"k": "abc"}, "query": {"a": "{secrets.k}"}}, "/config/secrets/k"),
+    ):
+        body = {"type": "http", "name": "a", "config": {"url": "https://a.example/", **fields}}
+        answer = await client.post(f"/api/v2/agents/{agent['id']}/tools", json=body)
+        assert answer.status_code == 422, fields
+        assert answer.json()["errors"][0]["pointer"].startswith(pointer), answer.text
+
+
 async def test_a_schema_that_is_none_or_does_not_fit_the_kind_is_refused(client):
     agent = await an_agent(client)
     for parameters in BAD_SCHEMAS:

@@ -10,7 +10,8 @@ from app.features.tools.arithmetic.refusal import ExpressionRefused, out_of_rang
 from app.features.tools.arithmetic.tokens import Token, tokens_of
 
 MAX_DEPTH = 40
-LARGEST = Decimal(10) ** 60
+# Beyond it not every digit would be known.
+LARGEST = Decimal(10) ** CONTEXT.prec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def evaluate(text: str, *, language: str, decimals: int | None = None) -> Evalua
 
     Raises:
         ExpressionRefused: it is none, has no real value, or is beyond the bounds: 1,000
-            characters, 300 parts, 40 levels, 10^60.
+            characters, 300 parts, 40 levels, 10^50.
     """
     decimal_comma = has_decimal_comma(language)
     tokens = tokens_of(text, decimal_comma=decimal_comma)
@@ -113,7 +114,9 @@ class _Reader:
             right = self._signed()
             if sign in ("of", "off") and not left.is_percent:
                 raise unreadable("Only a percentage is of something.")
-            left = _Value(_combined(sign, left.number, right.number))
+            # `20% of 50% of 1000`
+            both = sign == "of" and left.is_percent and right.is_percent
+            left = _Value(_combined(sign, left.number, right.number), both)
         return left
 
     def _signed(self) -> _Value:
@@ -149,7 +152,7 @@ class _Reader:
         if self._takes("("):
             value = self._deeper(self._sum)
             self._closes()
-            return _Value(value.number)
+            return value
         raise self._unexpected()
 
     def _named(self, name: str) -> _Value:

@@ -55,6 +55,8 @@ def _sine_like(function: Callable[[float], float]) -> Callable[[Arguments], Deci
         if abs(arguments[0]) > MAX_ANGLE:
             raise out_of_range("The angle is too large.")
         value = function(float(arguments[0]))
+        if abs(value) > 1e15:  # a tangent where there is none
+            raise ExpressionRefused("undefined", "The expression has no real value.")
         # What is nothing but the error of a float: sin(pi) is 0.
         return Decimal(0) if abs(value) < 1e-15 else FLOAT_DIGITS.create_decimal_from_float(value)
 

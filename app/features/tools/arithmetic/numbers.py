@@ -23,15 +23,18 @@ def read_number(text: str, *, decimal_comma: bool, is_money: bool = False) -> De
     thousands. One that stands once is the language's decimal mark, or groups thousands, or is a
     decimal point, which programs write in every language. So `1.500` could be two numbers in a
     language with a decimal comma: it is refused, but as an amount of money, which has no thirds.
+    Of money, it is one that would have thirds that could be two: `US$ 1,500` in Portuguese.
 
     Raises:
         ExpressionRefused: the marks make no sense, or two, or there are too many digits.
     """
     if sum(character.isdigit() for character in text) > MAX_DIGITS:
         raise unreadable(f"A number has more than {MAX_DIGITS} digits.")
-    if decimal_comma and not is_money and text.count(".") == 1 and _GROUPED.fullmatch(text):
-        bare = text.replace(".", "")
-        raise unreadable(f"`{text}` could be two numbers: write `{bare}` or `{text}0`.")
+    doubtful = ("," if decimal_comma else ".") if is_money else "." if decimal_comma else ""
+    if doubtful and text.count(doubtful) == 1 and _GROUPED.fullmatch(text):
+        bare = text.replace(doubtful, "")
+        other = text[:-1] if is_money and text.endswith("0") else f"{text}0"
+        raise unreadable(f"`{text}` could be two numbers: write `{bare}` or `{other}`.")
     mark = _decimal_mark(text, decimal_comma=decimal_comma)
     whole, _, decimals = text.rpartition(mark) if mark else (text, "", "")
     is_grouped = bool(re.search("[.,]", whole))

@@ -20,12 +20,16 @@ _DIGITS = re.compile(r"[0-9.,]*[0-9]")
 _DIGITS_NO_COMMA = re.compile(r"[0-9.]*[0-9]")
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]{1,4})(?![0-9a-zA-Z_.,])")
 _NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ][a-zA-ZÀ-ÖØ-öø-ÿ0-9_]*")
+_PERCENT = re.compile(r"(?:por\s+cento|per\s?cent|porcento)\b", re.IGNORECASE)
 _OPERATOR = re.compile(r"\*\*|//|[-+*/%^()√;,πˆ×·÷−–²³]")
 _SAME = {"^": "**", "ˆ": "**", "×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", ";": ","}
 _POWERS = {"²": 2, "³": 3}
 _OF = {"de", "do", "da", "dos", "das", "of", "sobre"}
 _WORDS = dict.fromkeys(_OF, "of") | {"off": "off", "mod": "mod", "x": "*"}
 _STARTS_OPERAND = re.compile(rf"[0-9.(√π]|(?!(?:x|off|mod|{'|'.join(_OF)})\b)[a-zA-Z]")
+_STARTS_MONEY = re.compile(r"(?:R|US)?\$|[€£]")
+# How a question is written, and a cell of a spreadsheet.
+_ASKED = re.compile(r"\A\s*=|=\s*\??\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def tokens_of(text: str, *, decimal_comma: bool) -> list[Token]:
 
 class _Scanner:
     def __init__(self, text: str, *, decimal_comma: bool) -> None:
-        self._text, self._decimal_comma = text, decimal_comma
+        self._text = _ASKED.sub(lambda sign: " " * len(sign.group()), text)
+        self._decimal_comma = decimal_comma
         self._at = 0
         # For each open bracket, whether a comma in it parts arguments.
         self._separates = [False]
@@ -78,6 +83,9 @@ class _Scanner:
         self._last_name = ""
         if (found := digits.match(self._text, start)) is not None:
             yield self._number(found)
+        elif (found := _PERCENT.match(self._text, start)) is not None:
+            self._at = found.end()
+            yield Token("operator", "%", start)
         elif (found := _NAME.match(self._text, start)) is not None:
             self._at = found.end()
             yield self._word(found.group().lower(), start)
@@ -123,22 +131,31 @@ class _Scanner:
             case ")" if len(self._separates) > 1:
                 self._separates.pop()
             case "%":
-                rest = self._text[self._at :].lstrip()
-                yield Token("operator", "mod" if _STARTS_OPERAND.match(rest) else "%", start)
+                yield Token("operator", self._percent_or_modulo(start), start)
                 return
             case _:
                 pass
         yield Token("operator", _SAME.get(sign, sign), start)
 
+    def _percent_or_modulo(self, start: int) -> str:
+        """`10 % 3` and `10%3` are what programs write; `10% 200` leaves out a word, but which?"""
+        after = self._text[self._at :]
+        rest = after.lstrip()
+        if not _STARTS_MONEY.match(rest):
+            if not _STARTS_OPERAND.match(rest):
+                return "%"
+            is_spaced = self._text[start - 1 : start].isspace()
+            if is_spaced == after[:1].isspace() and (is_spaced or rest[0] != "("):
+                return "mod"
+        raise unreadable(f"`%` at {start + 1} could be two: write `10% of 200` or `10 mod 200`.")
+
     def _parts_arguments(self, name: str) -> bool:
         """Whether a comma in the bracket that opens here parts arguments, or is a decimal mark."""
         if not name:
             return False
-        if not self._decimal_comma:
-            return True
-        return (
-            FUNCTIONS[name].takes_many and ";" not in self._inside() if name in FUNCTIONS else False
-        )
+        if ";" in self._inside():
+            return False
+        return not self._decimal_comma or (name in FUNCTIONS and FUNCTIONS[name].takes_many)
 
     def _inside(self) -> str:
         """What stands between this bracket and its end, without what inner brackets hold."""

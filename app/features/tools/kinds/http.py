@@ -13,6 +13,7 @@ from app.features.tools.kinds.kind import CallContext, ToolFailed, ToolKind, Too
 from app.features.tools.results import plain
 from app.features.tools.templates import PLACEHOLDER, parameters_for
 from app.ports import Ports
+from app.ports.fetch import HeadersRefused
 
 EXAMPLE = {
     "url": "https://api.example.com/v1/products/{sku}",
@@ -31,8 +32,12 @@ def _parameters(config: HttpConfig) -> dict[str, Any]:
 
 def _check(config: HttpConfig, ports: Ports) -> None:
     ports.fetch.canonical(PLACEHOLDER.sub("x", config.url))
-    names = [*config.headers, *config.auth_headers]
-    ports.fetch.check_headers(dict.fromkeys(names, ""))
+    headers = {name: PLACEHOLDER.sub("x", value) for name, value in config.headers.items()}
+    try:
+        ports.fetch.check_headers(headers | dict.fromkeys(config.auth_headers, ""))
+    except HeadersRefused as refused:
+        told = {"pointer": "/config/headers", "detail": refused.detail}
+        raise HeadersRefused(refused.detail, errors=[told]) from None
 
 
 async def _call(config: HttpConfig, arguments: dict[str, Any], context: CallContext) -> ToolResult:
