@@ -55,7 +55,8 @@ class RedirectRefused(FetchFailed):
 class Outgoing:
     """One request. `total_s` covers everything from the name look-up to the last byte.
 
-    A body above `max_bytes` is `ResponseTooLarge`, or cut there and marked if `cuts_body`.
+    A body above `max_bytes` is `ResponseTooLarge`, or cut there and marked if `cuts_body`; so is
+    one that is not whole by then, after a head that is.
     `redirects` is how many may be followed, each address checked anew; a redirect beyond that is
     `RedirectRefused` if some were allowed, else the answer. Another host gets neither the body nor
     the headers, but for what is accepted. No cookies are kept.

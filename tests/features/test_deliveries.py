@@ -206,6 +206,35 @@ async def test_wh23_the_next_attempt_comes_when_the_endpoint_says(client, connec
         most_s = 73 if status == 429 else max(7, least_s + 2)
         assert least_s <= wait_s <= most_s, (status, headers)
         await connection.execute("delete from agentes.webhook_deliveries")
+        await connection.execute("update agentes.webhook_lanes set held_until = '-infinity'")
+
+
+@pytest.mark.parametrize(
+    ("wished", "least_s", "most_s"), [("120", 110, 121), ("90000", 3590, 3601)]
+)
+async def test_an_endpoint_that_names_a_time_to_wait_is_sent_nothing_else_meanwhile(
+    client, connection, receiver, wished, least_s, most_s
+):
+    webhook = await a_webhook(client, receiver.url)
+    receiver.behave = answering(503, **{"Retry-After": wished})
+    await announce(connection, {"n": 1})
+    await receiver.wait_for(1)
+    held = "select extract(epoch from held_until - now())::float from agentes.webhook_lanes"
+    async with asyncio.timeout(5):
+        while not least_s <= await connection.fetchval(held) <= most_s:
+            await asyncio.sleep(0.02)
+    await announce(connection, {"n": 2})
+    await asyncio.sleep(0.5)
+    assert len(receiver.arrived) == 1
+    receiver.behave = answering(204)
+    assert (await after_a_test(client, webhook))["status"] == "succeeded", "a test is not held"
+
+
+async def slow_body(_arrived, writer):
+    writer.write(b"HTTP/1.1 202 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        writer.write(b"z")
+        await asyncio.sleep(0.1)
 
 
 async def test_wh24_to_wh28_endless_slow_broken_and_odd_answers_are_bounded(client, receiver):
@@ -230,6 +259,7 @@ async def test_wh24_to_wh28_endless_slow_broken_and_odd_answers_are_bounded(clie
         (endless, "succeeded", None),
         (hanging, "failed", "fetch_timed_out"),
         (dripping, "failed", "fetch_timed_out"),
+        (slow_body, "succeeded", None),
         (cut_off, "failed", None),
         (answering(200, b"\x00\xff\xfe" * 5000), "succeeded", None),
     ]

@@ -206,6 +206,51 @@ async def test_wh44_after_five_days_of_failures_only_a_webhook_is_switched_off(
     assert (again["is_active"], again["disabled_reason"]) == (True, None)
 
 
+async def test_wh44_an_attempt_by_hand_never_switches_off_and_a_good_one_forgives(
+    client, connection, receiver
+):
+    webhook = await a_webhook(client, receiver.url, retry_count=0)
+    path = f"{WEBHOOKS}/{webhook['id']}"
+    failing = """update agentes.webhook_lanes set failing_since = now() - interval '121 hours',
+                        last_failed_at = now() - interval '20 hours', recent = 'f'"""
+    since = "select failing_since from agentes.webhook_lanes"
+    await connection.execute(failing)
+    receiver.behave = answering(500)
+    tried = await after_a_test(client, webhook)
+    assert tried["status"] == "failed"
+    assert (await client.get(path)).json()["is_active"]
+    assert await connection.fetchval(since) is not None
+    receiver.behave = answering(204)
+    assert (await after_a_test(client, webhook))["status"] == "succeeded"
+    assert (await client.get(path)).json()["is_active"]
+    assert await connection.fetchval(since) is None
+    await connection.execute(failing)
+    retried = await client.post(f"{WEBHOOKS}/deliveries/{tried['id']}/retry")
+    assert (retried.json()["status"], retried.json()["finished_at"]) == ("pending", None)
+    await until(client, webhook, 2, status="succeeded")
+    assert (await client.get(path)).json()["is_active"]
+
+
+async def test_a_recovery_never_sends_what_a_test_made_up(client, receiver):
+    receiver.behave = answering(500)
+    webhook = await a_webhook(client, receiver.url)
+    tried = await after_a_test(client, webhook, event_type="lead_captured")
+    await client.post(f"{WEBHOOKS}/deliveries/{tried['id']}/retry")
+    await receiver.wait_for(2)
+    await until(client, webhook, 1, status="failed")
+    receiver.behave = answering(204)
+    path = f"{WEBHOOKS}/{webhook['id']}/recover"
+    order = (await client.post(path, json={"since": webhook["created_at"]})).json()
+    async with asyncio.timeout(10):
+        while True:
+            told = (await client.get(f"{WEBHOOKS}/recoveries/{order['id']}")).json()
+            if told["status"] == "completed":
+                break
+            await asyncio.sleep(0.05)
+    assert told["requeued"] == 0
+    assert len(receiver.arrived) == 2
+
+
 async def test_wh73_after_seven_failures_one_tries_until_it_succeeds(client, connection, receiver):
     receiver.behave = answering(500)
     webhook = await a_webhook(client, receiver.url, retry_count=9)

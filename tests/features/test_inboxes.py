@@ -40,6 +40,16 @@ async def test_a_delivery_to_an_inbox_can_be_read_and_verified(client):
     assert message["body"] == delivery["body"]
 
 
+async def test_an_inbox_is_named_as_it_is_called_and_with_no_credentials(client):
+    inbox = await an_inbox(client)
+    path = urlsplit(inbox["url"]).path
+    hook = await a_webhook(client, f"https://elsewhere.example{path}")
+    assert hook["url"] == inbox["url"]
+    url = inbox["url"].replace("://", "://ana:senha@")
+    answer = await client.post(WEBHOOKS, json={"name": "A", "url": url, "events": ["*"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "address_refused")
+
+
 async def test_whoever_knows_the_address_may_send_and_nobody_else(client):
     inbox = await an_inbox(client)
     headers = {"X-A": "1", "Authorization": "Bearer c4nary", "X-Api-Key": "c4nary"}

@@ -140,6 +140,10 @@ async def test_a_template_forwards_only_what_it_knows(client):
     answer = await client.patch(path, json={"template": "meta_conversions"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/events")
     fields = {"template": "meta_conversions", "events": ["lead_captured"]}
+    for type_ in ("message_completed", "webhook_test"):
+        hook_of_meta = await a_webhook(client, URL, **fields)
+        answer = await client.post(f"{WEBHOOKS}/{hook_of_meta['id']}/test?event_type={type_}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_event")
     assert (await client.patch(path, json=fields)).json()["template"] == "meta_conversions"
     answer = await client.patch(path, json={"events": ["*"]})
     assert answer.status_code == 422

@@ -51,6 +51,11 @@ class AnswerReader:
         return self._body.whole() if self._body else b""
 
     @property
+    def has_head(self) -> bool:
+        """Whether status and headers are known."""
+        return self._body is not None
+
+    @property
     def was_cut(self) -> bool:
         return self._body is not None and self._body.was_cut
 
@@ -100,6 +105,11 @@ class AnswerReader:
         if self._failure:
             raise self._failure
         self.is_done = self._is_whole or self.was_cut
+
+    def cut(self) -> None:
+        """No more is waited for: what has come of the body is kept as the beginning of it."""
+        if self._body is not None:
+            self._body.was_cut = self.is_done = True
 
     def end(self) -> None:
         """The server has closed the connection.

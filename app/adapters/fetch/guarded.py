@@ -35,6 +35,8 @@ _REPEATABLE = ("GET", "HEAD", "OPTIONS")
 # Servers keep an idle connection for 5 s or longer. Closer to that, a request could meet its end,
 # and one that is not repeatable would be lost without anybody knowing whether it took effect.
 _KEPT_FOR_OTHERS_S = 2.0
+# Before the request as a whole is given up.
+_CUT_EARLIER_S = 0.05
 
 
 class GuardedFetch:
@@ -65,9 +67,10 @@ class GuardedFetch:
             raise HeadersRefused(f"The method is none of {', '.join(METHODS)}.")
         check_headers(request.headers)
         target = self._admitted(request.url)
+        until = asyncio.get_running_loop().time() + request.total_s
         try:
-            async with asyncio.timeout(request.total_s):
-                return await self._follow(target, request)
+            async with asyncio.timeout_at(until):
+                return await self._follow(target, request, until)
         except TimeoutError:
             raise FetchTimedOut(f"No whole answer came within {request.total_s:g} s.") from None
 
@@ -87,10 +90,10 @@ class GuardedFetch:
         self._reach.admit(target)
         return target
 
-    async def _follow(self, target: Target, request: Outgoing) -> Answered:
+    async def _follow(self, target: Target, request: Outgoing, until: float) -> Answered:
         followed = 0
         while True:
-            answer = await self._exchange(target, request)
+            answer = await self._exchange(target, request, until)
             if not request.redirects or not is_redirect(answer):
                 return answer
             if followed == request.redirects:
@@ -99,7 +102,7 @@ class GuardedFetch:
             target, request = onward(target, request, answer)
             self._admit(target)
 
-    async def _exchange(self, target: Target, request: Outgoing) -> Answered:
+    async def _exchange(self, target: Target, request: Outgoing, until: float) -> Answered:
         addresses = await self._pinned(target)
         is_repeatable = request.method in _REPEATABLE
         kept = self._pool.take(
@@ -107,12 +110,12 @@ class GuardedFetch:
         )
         if kept is not None:
             try:
-                return await self._answer(kept, target, request)
+                return await self._answer(kept, target, request, until)
             except ClosedUnanswered:
                 if not is_repeatable:
                     raise
         fresh = await dial(target, addresses, check=self._reach.check, trust=self._trust)
-        return await self._answer(fresh, target, request)
+        return await self._answer(fresh, target, request, until)
 
     async def _pinned(self, target: Target) -> tuple[Address, ...]:
         """The addresses of the target, looked up once and every one of them allowed."""
@@ -125,11 +128,19 @@ class GuardedFetch:
         await self._ourselves.check(target, found, self._reach)
         return found
 
-    async def _answer(self, connection: Connection, target: Target, request: Outgoing) -> Answered:
+    async def _answer(
+        self, connection: Connection, target: Target, request: Outgoing, until: float
+    ) -> Answered:
         reader = AnswerReader(
             request.method, max_bytes=request.max_bytes, cuts_body=request.cuts_body
         )
-        await connection.exchange(written(target, request), reader)
+        try:
+            async with asyncio.timeout_at(until - _CUT_EARLIER_S if request.cuts_body else None):
+                await connection.exchange(written(target, request), reader)
+        except TimeoutError:
+            if not reader.has_head:
+                raise
+            reader.cut()  # its head is the answer; the rest has taken too long
         self._pool.keep(connection)
         return Answered(
             status=reader.status,

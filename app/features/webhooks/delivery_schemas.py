@@ -37,7 +37,9 @@ class Delivery(Resource):
     )
     trigger: Trigger = Field(description="What brought about the last attempt, or the next one.")
     attempts: int
-    next_attempt_at: Timestamp | None = Field(description="Null when none is to come.")
+    next_attempt_at: Timestamp | None = Field(
+        description="At this time or, while the address rests, after it; null when none is to come."
+    )
     last_status_code: int | None
     last_error: str | None
     created_at: Timestamp

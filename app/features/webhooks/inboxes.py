@@ -18,7 +18,7 @@ PATH = "/api/v2/webhooks/inboxes"
 MAX_MESSAGE_BYTES = 256 * 1024
 CREDENTIAL = re.compile("authorization|api-?key|token|secret|cookie|passw|credential", re.I)
 _ADDRESS = re.compile(
-    rf"https?://[^/?#]+(/[^?#]*)?{PATH}/([0-9a-f-]{{36}})/messages/([A-Za-z0-9_-]{{1,256}})"
+    rf"https?://[^/?#@\\\s]+(?:/[^?#%]*)?{PATH}/([0-9a-f-]{{36}})/messages/([A-Za-z0-9_-]{{1,256}})"
 )
 _PURPOSE = "webhook_inbox"
 
@@ -62,9 +62,14 @@ class InboxAddresses:
         if match is None:
             return None
         try:
-            return self.opened(match[2], match[3])
+            return self.opened(match[1], match[2])
         except InboxNotFound:
             return None
+
+    def canonical(self, url: str) -> str | None:
+        """The address as this service is called from outside; None where it is no inbox of ours."""
+        match = _ADDRESS.fullmatch(url)
+        return match and self.recognised(url) and f"{self._base}/{match[1]}/messages/{match[2]}"
 
 
 class InboxService:

@@ -56,7 +56,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one delivery in this lease; `attempt` is what its log will hold."""
+    """What became of one delivery in this lease; `attempt` is what its log will hold.
+
+    For `hold_s` nothing is sent to the endpoint, as it has asked for.
+    """
 
     delivery_id: str
     webhook_id: str
@@ -64,6 +67,7 @@ class Result:
     trigger: str
     outcome: Outcome
     delay_s: float | None = None
+    hold_s: float | None = None
     attempt: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -154,5 +158,6 @@ def _told(place: int, result: Result) -> dict[str, Any]:
         "trigger": result.trigger,
         "outcome": result.outcome,
         "delay_s": result.delay_s,
+        "hold_s": result.hold_s,
         "attempt": result.attempt,
     }

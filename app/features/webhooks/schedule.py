@@ -14,6 +14,8 @@ JITTER = 0.2
 OVERLOADED = frozenset({429, 502, 503, 504})
 OVERLOADED_PAUSE_S = 60.0
 MAX_RETRY_AFTER_S = 86_400.0
+# Nor is anything else sent there meanwhile, but for no longer than this.
+MAX_HOLD_S = 3_600.0
 
 
 def next_delay_s(

@@ -37,6 +37,10 @@ def _known(name: str) -> str:
     return name
 
 
+def _each_once(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
 def _secret(text: str) -> str:
     try:
         return canonical_secret(text)
@@ -55,6 +59,7 @@ EventName = Annotated[
 ]
 EventNames = Annotated[
     list[EventName],
+    AfterValidator(_each_once),
     Field(
         min_length=1,
         max_length=MAX_EVENTS,

@@ -16,7 +16,7 @@ from app.core.signing import sign
 from app.features.webhooks.headers import shown
 from app.features.webhooks.inboxes import InboxAddresses, InboxKey, InboxService
 from app.features.webhooks.queue import Batch, Leased, Outcome, Result
-from app.features.webhooks.schedule import OVERLOADED, next_delay_s, retry_after_s
+from app.features.webhooks.schedule import MAX_HOLD_S, OVERLOADED, next_delay_s, retry_after_s
 from app.features.webhooks.sealing import WebhookSeals
 from app.features.webhooks.templates import rendered
 from app.ports import Ports
@@ -103,6 +103,7 @@ class Sender:
         }
         verdict = await self._verdict(endpoint, delivery, ours)
         outcome, delay_s = self._outcome(endpoint, delivery, verdict)
+        wished_s = verdict.retry_after_s if verdict.is_overloaded else None
         return Result(
             delivery_id=delivery.id,
             webhook_id=endpoint.webhook_id,
@@ -110,6 +111,7 @@ class Sender:
             trigger=delivery.trigger,
             outcome=outcome,
             delay_s=delay_s,
+            hold_s=min(wished_s, MAX_HOLD_S) if wished_s else None,
             attempt={
                 "url": endpoint.url,
                 "started_at": rfc3339(started_at),

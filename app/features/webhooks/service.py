@@ -28,7 +28,7 @@ from app.features.webhooks.schemas import (
     WebhookWithSecret,
 )
 from app.features.webhooks.sealing import WebhookSeals
-from app.features.webhooks.templates import check_events
+from app.features.webhooks.templates import TEMPLATES, check_events
 from app.ports import Ports
 from app.ports.fetch import HeadersRefused
 from app.web.auth import Caller
@@ -115,8 +115,9 @@ class WebhookService:
             headers = kept(fields.pop("headers"), before)
             self._check(headers)
             fields["headers_sealed"] = seals.seal_headers(headers)
-        if "url" in fields and self._inboxes.recognised(fields["url"]) is None:
-            fields["url"] = self._ports.fetch.canonical(fields["url"])
+        if "url" in fields:
+            inbox = self._inboxes.canonical(fields["url"])
+            fields["url"] = inbox or self._ports.fetch.canonical(fields["url"])
         return fields
 
     def _check(self, headers: dict[str, str]) -> None:
@@ -155,8 +156,11 @@ class WebhookService:
             UnknownEvent: there is no example of that event.
         """
         stored = await self._repository.get(webhook_id)
-        if event_type is None and stored.fields["template"] is not None:
+        template = stored.fields["template"]
+        if event_type is None and template is not None:
             event_type = stored.fields["events"][0]  # what it would make of ours nobody takes
+        elif template is not None and event_type not in TEMPLATES[template].events:
+            raise UnknownEvent(f"`{template}` forwards {', '.join(TEMPLATES[template].events)}.")
         data: dict[str, Any] = {"webhook_id": webhook_id, "message": "It works."}
         if event_type not in (None, TEST_EVENT):
             if event_type not in EVENTS or not EVENTS[event_type].is_for_webhooks:
