@@ -17,7 +17,8 @@ class BudgetWarning(EventData):
 
 EVENT = EventKind(
     "budget_warning",
-    "80 % of a budget are used, the organization's, an agent's or a widget key's. Once a period.",
+    "80 % of a budget are used, or a request is longer than what is left of it; the organization's,"
+    " an agent's or a widget key's. Once a period.",
     BudgetWarning(
         budget="organization_usd_per_month",
         agent_id=None,

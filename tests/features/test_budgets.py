@@ -162,6 +162,43 @@ async def test_money_is_counted_to_the_micro_usd_and_told_at_80_and_100_percent(
     ]
 
 
+async def test_what_was_used_while_a_budget_was_not_set_counts_once_it_is_again(place, connection):
+    agent = await an_asked_agent(place)
+    name = "organization_tokens_per_day"
+    await place.sets(budgets={name: 100_000})
+    await place.asks(agent)
+    await place.sets(budgets={name: None})
+    for _ in range(3):
+        await place.asks(agent)
+    assert (await counters(connection))[name] == (4 * (READ + MAX_TOKENS), 0)
+    place.bill.gate = asyncio.Event()
+
+    async def sets_meanwhile():
+        while len(place.server.requests) < 5:
+            await asyncio.sleep(0.01)
+        await place.sets(budgets={name: 100_000, "agent_tokens_per_day": 100_000})
+        place.bill.gate.set()
+
+    under_way, _ = await asyncio.gather(place.asks(agent), sets_meanwhile())
+    assert under_way.status_code == 200
+    await place.asks(agent)
+    assert await counters(connection) == {
+        name: (6 * (READ + MAX_TOKENS), 0),
+        "agent_tokens_per_day": (6 * (READ + MAX_TOKENS), 0),
+    }
+
+
+async def test_a_request_longer_than_what_is_left_is_told_as_that_and_no_exhaustion(place):
+    agent = await an_asked_agent(place)
+    await place.sets(budgets={"organization_tokens_per_day": READ + MAX_TOKENS + 100})
+    assert (await place.asks(agent)).status_code == 200
+    long = await place.asks(agent, messages=[{"role": "user", "content": "Oi! " * 200}])
+    assert long.status_code == 402
+    assert "has less left than this request would take" in long.json()["detail"]
+    told = await place.events("budget_warning", "budget_exhausted")
+    assert [one["type"] for one in told] == ["budget_warning"]
+
+
 async def test_four_fifths_are_told_once(place):
     agent = await an_asked_agent(place)
     await place.sets(budgets={"agent_tokens_per_day": 1_100})
@@ -355,7 +392,7 @@ async def test_a_widgets_key_bounds_all_its_visitors_each_of_them_and_each_addre
     key = await a_key(daily_tokens=1000)
     assert await asks(key, ana) == (200, None)
     assert await asks(key, bia) == (402, "widget_tokens_per_day")
-    (told,) = await place.events("budget_exhausted")
+    (told,) = await place.events("budget_warning")
     assert told["data"]["budget"] == "widget_tokens_per_day"
 
 

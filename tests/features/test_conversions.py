@@ -63,6 +63,29 @@ async def test_the_same_external_id_records_once_however_often_and_at_once_it_is
     assert len((await client.get(CONVERSIONS)).json()["data"]) == 1
 
 
+async def test_moments_are_taken_as_they_are_shown(client, talk):
+    began = (await client.get(f"/api/v2/conversations/{talk['conversation_id']}")).json()
+    first = await recorded(client, talk, occurred_at=began["created_at"])
+    assert first["occurred_at"] == began["created_at"]
+    early = await recorded(client, talk, 422, external_id="p-0", occurred_at="2020-01-01T00:00:00Z")
+    assert (early["code"], early["earliest"]) == ("conversion_too_early", began["created_at"])
+    await recorded(client, talk, external_id="p-1", occurred_at=early["earliest"])
+    sale = await recorded(client, talk, external_id="p-2")
+    same = await recorded(client, talk, 200, external_id="p-2", occurred_at=sale["occurred_at"])
+    assert same == sale
+    back = {"value": 9.9, "external_id": "r-1", "occurred_at": sale["occurred_at"]}
+    once = await refunded(client, sale, **back)
+    assert await refunded(client, sale, 200, **back) == once
+
+
+async def test_an_organizations_own_model_is_named_as_it_is_known(client):
+    body = {"id": "meu", "provider": "local", "upstream_model": "local"}
+    made = await client.post("/api/v2/models", json=body)
+    assert made.status_code == 201, made.text
+    talk = await chatting(client, await an_agent(client, model_id="meu"))
+    assert (await recorded(client, talk))["model_id"] == "meu"
+
+
 async def test_a_conversion_is_announced_with_what_an_advertiser_asks_for(client, talk):
     made = await recorded(client, talk)
     async with asyncio.timeout(20):

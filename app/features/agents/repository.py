@@ -20,9 +20,8 @@ class AgentRepository:
         self._scope = database.scoped(organization_id)
 
     async def page(
-        self, *, limit: int, after: str | None, text: str | None, is_active: bool | None
+        self, *, limit: int, after: str | None, text: str | None, where: dict[str, Any]
     ) -> list[Agent]:
-        where = {} if is_active is None else {"is_active": is_active}
         rows = await self._scope.call(
             "rows_find_v1", table="agents", where=where, limit=limit, text=text, after=after
         )

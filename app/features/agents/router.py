@@ -53,12 +53,15 @@ async def list_agents(
     is_active: Annotated[
         bool | None, Query(description="Only those that are switched on, or off."), TrueOrFalse
     ] = None,
+    agent_id: Annotated[Id | None, Query(description="Only this one.")] = None,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
 ) -> Page[Agent]:
     """Agents, newest first. Words are found whatever their accents and case."""
-    pages = cursors(ports, caller, "agents", q, is_active)
-    rows = await agents.page(limit=limit + 1, after=pages.open(cursor), q=q, is_active=is_active)
+    pages = cursors(ports, caller, "agents", q, is_active, agent_id)
+    only = {"id": agent_id, "is_active": is_active}
+    where = {name: value for name, value in only.items() if value is not None}
+    rows = await agents.page(limit=limit + 1, after=pages.open(cursor), q=q, where=where)
     return pages.page(rows, limit, lambda agent: agent.id)
 
 

@@ -33,10 +33,10 @@ class AgentService:
         self._repository = AgentRepository(ports.database, caller.organization_id)
 
     async def page(
-        self, *, limit: int, after: str | None, q: str | None, is_active: bool | None
+        self, *, limit: int, after: str | None, q: str | None, where: dict[str, Any]
     ) -> list[Agent]:
         """Newest first, after the agent with that id."""
-        return await self._repository.page(limit=limit, after=after, text=q, is_active=is_active)
+        return await self._repository.page(limit=limit, after=after, text=q, where=where)
 
     async def get(self, agent_id: AgentId) -> Agent:
         """One agent.

@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from app.core.schemas import Body, Id, Moment, Resource, Text, Timestamp, example
+from app.features.analytics.currencies import CURRENCIES
 from app.ports.llm import MICRO, micro
 
 ID = "01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"
@@ -18,6 +19,12 @@ def _whole(value: float) -> float:
     if abs(value * MICRO - round(value * MICRO)) > 0.001:
         raise ValueError("has more than six decimals")
     return value
+
+
+def _known_currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("is no currency of ISO 4217, such as BRL")
+    return code
 
 
 def _free(name: str) -> str:
@@ -39,7 +46,11 @@ TypeName = Annotated[
     Field(description="What it is to you, such as `purchase`, `signup` or `booking`."),
 ]
 Currency = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217, such as `BRL`.")
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    AfterValidator(_known_currency),
+    Field(description="ISO 4217, such as `BRL`."),
+    WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)}),
 ]
 ExternalId = Annotated[
     str,

@@ -23,8 +23,8 @@ class Item(Resource):
     )
 
     id: Id = Field(
-        description="The conversation's, message's or run's; of a rating, its message's; of a"
-        " visitor, the first conversation's in the range."
+        description="The conversation's, message's, run's or rating's; of a visitor, the first"
+        " conversation's in the range."
     )
     conversation_id: Id
     agent_id: Id
@@ -32,6 +32,7 @@ class Item(Resource):
     outcome: str | None = Field(default=None, description="Of a conversation.")
     handoff_reason: str | None = Field(default=None, description="Why a person was asked for.")
     role: str | None = Field(default=None, description="Who wrote a message.")
+    message_id: Id | None = Field(default=None, description="Of a rating, what was rated.")
     rating: int | None = Field(default=None, description="1 or -1.")
     status: str | None = Field(default=None, description="How an answer ended.")
     visitor_id: str | None = Field(default=None, description="As you named the visitor.")

@@ -76,7 +76,9 @@ def links(asked: Asked) -> Mapping[str, str]:
         "overview.dislikes": "dislikes",
     }
     return {
-        "overview.total_agents": f"{agents}/{asked.agent_id}" if asked.agent_id else agents,
+        "overview.total_agents": f"{agents}?agent_id={asked.agent_id}"
+        if asked.agent_id
+        else agents,
         "overview.total_conversations": asked.address("/api/v2/conversations"),
         "overview.active_conversations": asked.address("/api/v2/conversations", status="active"),
         "conversions.leads": asked.address(conversions, kind="lead"),

@@ -1,6 +1,6 @@
 """The ledger of conversions: what can be done with it, and how it is kept."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.errors import InvalidRequest
@@ -125,9 +125,9 @@ def _written(result: dict[str, Any]) -> tuple[Conversion, bool]:
         case "exceeds":
             raise RefundExceedsConversion("Take back what is left at most.", left=result["left"])
         case "too_early":
+            earliest = rfc3339(datetime.fromisoformat(result["earliest"]))
             raise ConversionTooEarly(
-                f"`occurred_at` must not lie before {result['earliest']}.",
-                earliest=result["earliest"],
+                f"`occurred_at` must not lie before {earliest}.", earliest=earliest
             )
         case "differs":
             raise ConversionDiffers(

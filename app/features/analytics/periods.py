@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from app.core.errors import InvalidRequest
+from app.core.time_zones import time_zone
 
 PeriodName = Literal["day", "week", "month", "quarter"]
 Interval = Literal["hour", "day", "week"]
@@ -19,7 +20,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(days=1_830)
 MOST_BUCKETS = 1_000
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 
 class RangeInvalid(InvalidRequest):
@@ -72,11 +72,9 @@ def zone_named(name: str) -> ZoneInfo:
         RangeInvalid: there is none of that name.
     """
     try:
-        if _ZONE.fullmatch(name):
-            return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError, ValueError):
-        pass
-    raise RangeInvalid("`timezone` is no name of the IANA database, such as America/Sao_Paulo.")
+        return time_zone(name)
+    except ValueError as wrong:
+        raise RangeInvalid(f"`timezone` {wrong}.") from None
 
 
 def latest(period: PeriodName, now: datetime, zone: ZoneInfo) -> Range:

@@ -55,7 +55,8 @@ async def _zone(
     ] = None,
 ) -> ZoneInfo:
     chosen = await KnownSettings(ports).of(caller.organization_id)
-    return zone_named(timezone or chosen.document.get("timezone") or TIMEZONE)
+    default = chosen.document.get("timezone") or TIMEZONE
+    return zone_named(default if timezone is None else timezone)
 
 
 async def _asked(

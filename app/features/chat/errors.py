@@ -19,12 +19,11 @@ class BudgetExceeded(Problem):
 
     @classmethod
     def until(
-        cls, budget: str, *, resets_at: str, retry_after_s: int, is_spent: bool
+        cls, budget: str, *, resets_at: str, retry_after_s: int, why: str
     ) -> "BudgetExceeded":
         """A budget that begins anew, or is free again when answers under way have ended."""
-        why = "used up" if is_spent else "set aside for answers under way"
         return cls(
-            f"The budget `{budget}` is {why}; it begins anew at {resets_at}.",
+            f"The budget `{budget}` {why}; it begins anew at {resets_at}.",
             headers={"Retry-After": str(retry_after_s)},
             budget=budget,
             resets_at=resets_at,

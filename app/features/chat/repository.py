@@ -173,11 +173,17 @@ def _row(begin: RunBegin) -> dict[str, Any]:
 
 
 def _exceeded(refused: dict[str, Any]) -> BudgetExceeded:
+    if refused["is_spent"]:
+        why = "is used up"
+    elif refused.get("is_too_long"):
+        why = "has less left than this request would take"
+    else:
+        why = "is set aside for answers under way"
     return BudgetExceeded.until(
         refused["budget"],
         resets_at=rfc3339(datetime.fromisoformat(refused["resets_at"])),
         retry_after_s=refused["retry_after_s"],
-        is_spent=refused["is_spent"],
+        why=why,
     )
 
 

@@ -92,7 +92,7 @@ async def create_model(body: ModelCreate, models: Writable, response: Response) 
 async def test_model(model_id: PathId, ports: OpenPorts, models: Writable) -> ModelTest:
     """Asks the model for one token: how long it took, or what went wrong at its provider.
 
-    The call costs what its tokens cost; it counts for no conversation.
+    The call costs what its tokens cost; it counts for no conversation and under no budget.
     """
     return await tried(await models.resolved(model_id), ports.clock)
 

@@ -1,18 +1,16 @@
 """Settings as clients send and receive them."""
 
-import re
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from app.core.schemas import Body, Resource, Text, example
+from app.core.time_zones import time_zone
 from app.features.settings.budget_schemas import Budgets, BudgetsUpdate, Usd
 from app.features.settings.limit_schemas import RateLimits, RateLimitsUpdate
 from app.features.settings.provider_key_schemas import ProviderKeysSet, ProviderKeysUpdate
 from app.web.origins import listed_origin
 
-_ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+){1,2}")
 Origin = Annotated[str, Field(max_length=300), Text, AfterValidator(listed_origin)]
 EVENT_DAYS = 7
 DELIVERY_DAYS = 30
@@ -53,12 +51,7 @@ class Retention(Resource):
 
 
 def _timezone(name: str) -> str:
-    try:
-        if _ZONE.fullmatch(name):
-            return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, OSError):
-        pass
-    raise ValueError("is not a name of the IANA time zone database, e.g. America/Sao_Paulo")
+    return time_zone(name).key
 
 
 class SettingsUpdate(Body):
