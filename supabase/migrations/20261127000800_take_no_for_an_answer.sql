@@ -1,4 +1,4 @@
--- Consent does not count where the visitor's answer to its text was a no.
+-- Consent does not count where the visitor's answer to its text was a no, and is no lead by itself.
 
 create function agentes.says_yes(p_text text) returns boolean
 language sql immutable parallel safe as $$
@@ -41,6 +41,50 @@ language sql stable as $$
 $$;
 comment on function agentes.consent_shown(uuid, uuid, text) is
   'The message that showed a conversation''s visitor a text to agree to, if they answered it, and not with a no.';
+
+-- Consent alone makes no lead yet: it waits in the draft for the first detail.
+alter table agentes.lead_drafts alter column lead_id drop not null;
+create or replace function agentes.lead_keep(p_draft agentes.lead_drafts, p_call jsonb, p_events jsonb, p_is_complete boolean)
+returns jsonb language plpgsql as $$
+declare
+  v_own agentes.leads;
+  v_lead agentes.leads;
+  v_same uuid;
+  v_draft agentes.lead_drafts := p_draft;
+begin
+  select * into v_own from agentes.leads
+   where organization_id = p_draft.organization_id and id = p_draft.lead_id;
+  if p_is_complete and not coalesce(v_own.is_complete, false) then
+    v_same := agentes.lead_same(p_draft.organization_id, agentes.lead_row(p_draft.given), v_own.id);
+  end if;
+  if v_same is not null and p_call->>'on_duplicate' = 'ignore' then
+    v_draft.lead_id := v_same;
+    v_draft.is_ignored := true;
+  elsif v_same is not null then
+    v_draft.lead_id := v_same;
+    perform agentes.lead_add(v_same, p_draft, p_call, p_events);
+  elsif v_own.conversation_id is distinct from p_draft.conversation_id and v_own.id is not null then
+    perform agentes.lead_add(v_own.id, p_draft, p_call, p_events);
+  elsif v_own.id is not null then
+    v_lead := agentes.lead_correct(v_own.id, p_call->'given', p_draft, p_call, p_is_complete);
+  elsif p_draft.given <> '{}' then
+    v_lead := agentes.lead_begin(p_draft, p_call, p_is_complete);
+    v_draft.lead_id := v_lead.id;
+  end if;
+  insert into agentes.lead_drafts as d (conversation_id, organization_id, lead_id, given, consent, told, is_ignored)
+  values (v_draft.conversation_id, v_draft.organization_id, v_draft.lead_id, v_draft.given, v_draft.consent,
+          v_draft.told, v_draft.is_ignored)
+  on conflict (conversation_id) do update set lead_id = excluded.lead_id, given = excluded.given,
+     consent = excluded.consent, told = excluded.told, is_ignored = excluded.is_ignored, updated_at = now();
+  if v_same is not null and v_own.id is not null then
+    delete from agentes.leads where organization_id = p_draft.organization_id and id = v_own.id;
+  end if;
+  if v_lead.is_complete and not coalesce(v_own.is_complete, false) then
+    perform agentes.lead_announce(v_lead, jsonb_path_query_array(p_events, '$[*] ? (@.type == "lead_captured")'));
+  end if;
+  return jsonb_build_object('lead_id', v_draft.lead_id, 'duplicate', case
+    when v_same is null then null when v_draft.is_ignored then 'ignored' else 'updated' end);
+end $$;
 
 do $$
 begin

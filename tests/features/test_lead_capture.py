@@ -117,6 +117,17 @@ async def test_consent_does_not_count_before_its_text_was_shown_and_answered(sho
     assert told["status"] == "captured"
 
 
+async def test_consent_alone_makes_no_lead_and_counts_for_the_first_detail(shop):
+    conversation = await shop.a_conversation()
+    await shown(shop, conversation)
+    told = await capture(shop, conversation, {"consent": True}, consent_text=CONSENT)
+    assert (told["status"], await leads(shop)) == ("incomplete", [])
+    told = await capture(shop, conversation, ANA, consent_text=CONSENT)
+    assert told["status"] == "captured"
+    (lead,) = await leads(shop)
+    assert (lead.name, lead.consent.text) == (ANA["name"], CONSENT)
+
+
 @pytest.mark.parametrize(
     ("answers", "counts"),
     [

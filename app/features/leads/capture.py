@@ -63,10 +63,11 @@ class Capture:
 class Captured:
     """Where a conversation's lead stands: which names are known, which are missing.
 
-    `duplicate` tells what was done with the lead that the same person already was, if so.
+    Consent alone makes no lead: `lead_id` is null until a first detail is given. `duplicate` tells
+    what was done with the lead that the same person already was, if so.
     """
 
-    lead_id: str
+    lead_id: str | None
     known: tuple[str, ...]
     missing: tuple[str, ...]
     duplicate: Literal["updated", "ignored"] | None
