@@ -252,6 +252,7 @@ AIMED = {
     "an address in brackets": ("[2606:2800::1]", 0),
     "an address in hexadecimal": ("0x5db8d822", 0),
     "a key of Pix": ("PIX 52998224725", 0),
+    "the key of an invoice": ("chave 3519 0411 2223 3300 0181", 1),
     "a random key of Pix": ("chave pix: 3491fea1-6193-4295-b42a-41bb8b1add60", 0),
 }
 

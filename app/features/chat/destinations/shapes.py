@@ -46,7 +46,7 @@ _TELEPHONE = re.compile(
     r"\+\d(?:[\s().-]{0,3}\d){7,14}|\(0?\d{2,4}\)\s?\d(?:[\s.-]?\d){6,9}"
     r"|(?<![\w.-])\d{2}[\s.]9?[\s.]?\d{4}[-\s.]\d{4}(?![\w-])"
     r"|(?<![\w.-])55[1-9]{2}9\d{8}(?![\w-])"
-    r"|(?:fones?|tel|whats\w{0,5}|zap|celular|phone|sms|ligue|call|pix|chave)[^\d\n]{0,12}\d(?:[\s().-]{0,3}\d){7,14}",
+    r"|(?:fones?|tel|whats\w{0,5}|zap|celular|phone|sms|ligue|call|pix)[^\d\n]{0,12}\d(?:[\s().-]{0,3}\d){7,14}",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"(?<![\w@./])@([a-z_][\w.]{2,31})(?![\w@])", re.IGNORECASE)
@@ -58,7 +58,8 @@ _ACCOUNT = re.compile(
 _BRACKETED = re.compile(r"\[([0-9a-f:.]{2,45})\]", re.IGNORECASE)
 _RANDOM_KEY = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PIX = re.compile(
-    rf"\b(?:pix|chave)\b\W{{0,12}}(?:\w+\W{{1,3}}){{0,2}}({_RANDOM_KEY})\b", re.IGNORECASE
+    rf"\b(?:pix|chave aleat[óo]ria)\b\W{{0,12}}(?:\w+\W{{1,3}}){{0,2}}({_RANDOM_KEY})\b",
+    re.IGNORECASE,
 )
 _RANDOM = re.compile(rf"\b{_RANDOM_KEY}\b", re.IGNORECASE)
 MOST_DIGITS = 15
