@@ -13,6 +13,7 @@ from tests.support.stories import POLICY, a_base
 pytestmark = pytest.mark.anyio
 # Of the percents that a document shows: not begun, being read, staged in part, nearly published.
 STAGES = (0, 1, 11, 50, 90)
+IN_SHORT = 11
 WITHIN_S = 120
 TEXT = "\n\n".join(
     POLICY.replace("Loja Teste", f"Loja {number}").replace("8 dias", f"{number} dias")
@@ -38,12 +39,16 @@ async def seen(client, document) -> int:
     return len(answer.json()["data"])
 
 
-@pytest.mark.parametrize("stage", STAGES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """At one stage, as leases of a minute are waited for; at each with `--long`."""
+    if "stage" in metafunc.fixturenames:
+        is_long = metafunc.config.getoption("long")
+        metafunc.parametrize("stage", STAGES if is_long else (IN_SHORT,))
+
+
 async def test_kp2_a_document_under_way_is_whole_within_two_minutes_and_never_half_seen(
-    postgres, folder, is_long, stage
+    postgres, folder, stage
 ):
-    if not is_long:
-        pytest.skip("it waits for leases of a minute: make faults")
     database = await postgres.new_database()
     data_dir = folder / database / "data"
     url = f"postgresql://postgres@/{database}?host={postgres.cluster.socket_dir}"
