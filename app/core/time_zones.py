@@ -3,8 +3,8 @@
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-# Not `Factory` or `localtime`, which mean something else on every machine.
-_NAME = re.compile(r"UTC|GMT|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+){1,2}")
+# Not `Factory`, `localtime` or `right/…`, which are no places.
+_NAME = re.compile(r"(?!Factory\Z)[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 
 
 def time_zone(name: str) -> ZoneInfo:

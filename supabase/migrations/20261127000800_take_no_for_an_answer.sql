@@ -6,17 +6,21 @@ language sql immutable parallel safe as $$
 $$;
 comment on function agentes.says_yes(text) is 'Whether a text has a word of agreement.';
 
+-- Whoever is asked once too often says yes again; so every word of refusal counts but in turns that refuse nothing.
 create function agentes.says_no(p_text text) returns boolean
 language sql immutable parallel safe as $$
-  -- `no` is a no in English and Spanish, and `in the` in Portuguese.
-  select w.words ~ ' (n[aã]o|nunca|jamais|not|not want to|don t|no) (\w+ )?(aceito|aceitamos|concordo|autorizo|permito|agree|accept|consent|acepto) '
-      or w.words ~ ' n[aã]o (quero|gostaria|desejo) ((de|que|ser|me|nenhum|mais) )*(contat|receb|lig|entr)'
-      or w.words ~ ' (recuso|discordo|decline|refuse|rechazo) '
-      or w.words ~ '^ ((n[aã]o|nope|nunca|jamais|negativo|never) |no $|no (thanks|thank you|gracias|i) )' and not agentes.says_yes(p_text)
-    from (select agentes.words_of(p_text)) w (words)
+  select w.words ~ (' (n[aã]o|nunca|jamais|nem|negativo|recuso|discordo|nope|not|never|dont|don t|doesn t|cant|can t|cannot|wont|won t'
+                    '|disagree|decline|refuse|rechazo) ')
+      -- `no` is a no in English and Spanish, and `in the` in Portuguese.
+      or w.words ~ (' no $|^ no (thanks|thank|gracias|way|i|sir|me|yo|claro) '
+                    '| no (quiero|acepto|estoy|puede|pueden|autorizo|deseo) | de jeito nenhum ')
+    from (select regexp_replace(agentes.words_of(p_text),
+      ' (por qu[eê]|porqu[eê]|pq|como|why) (n[aã]o|not)(?= )'
+      '| n[aã]o (tenho|tem|h[aá]|vejo|teria) (nenhum |nenhuma |d[uú]vidas?|problemas?|obje[cç][aã]o|nada contra)+'
+      '| n[aã]o (precisa|demora|se preocupe|me importo|me incomodo)(?= )| not a problem| no problem', ' ', 'g')) w (words)
 $$;
 comment on function agentes.says_no(text) is
-  'Whether a text refuses: in so many words, or by beginning with a no and agreeing to nothing.';
+  'Whether a text holds a word of refusal, but for turns such as "por que não?".';
 
 create or replace function agentes.consent_shown(p_org uuid, p_conversation uuid, p_text text) returns uuid
 language sql stable as $$

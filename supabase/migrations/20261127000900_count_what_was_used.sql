@@ -9,18 +9,6 @@ language sql stable parallel safe as $$
 $$;
 comment on function agentes.budget_is_among(agentes.budget_counters, jsonb) is 'Whether a counter is that of one of the rules.';
 
-create function agentes.budget_would_bound(p_counter agentes.budget_counters, p_run agentes.runs) returns boolean
-language sql stable parallel safe as $$
-  select p_run.started_at >= p_counter.starts_at and p_run.started_at < p_counter.ends_at
-     and case when p_counter.name like 'organization\_%' then true
-              when p_counter.name like 'agent\_%' then p_counter.subject = p_run.agent_id::text
-              when p_counter.name like 'visitor\_%' then exists (
-                select from agentes.conversations v where v.id = p_run.conversation_id and v.visitor_id = p_counter.subject)
-              else false end
-$$;
-comment on function agentes.budget_would_bound(agentes.budget_counters, agentes.runs) is
-  'Whether a run is of those that a budget counts, whether or not it was set when the run began.';
-
 create or replace function agentes.budget_settle() returns trigger security definer set search_path = pg_catalog, agentes
 language plpgsql as $$
 declare
@@ -32,10 +20,22 @@ declare
 begin
   -- Always in this order, so that two runs never wait for each other.
   for v_counter in
-    select c.* from budget_counters c
+    select c.* from budget_counters c join (
+      select r.name, r.subject, r.starts_at
+        from jsonb_to_recordset(v_rules) as r (name text, subject text, starts_at timestamptz)
+       union
+      -- Those that would bound it if it began now; each is looked up by its key, as there may be very many.
+      select k.name, k.subject, k.starts_at
+        from (values ('organization_', ''), ('agent_', old.agent_id::text), ('visitor_', (
+               select v.visitor_id from conversations v where v.id = old.conversation_id))) o (owner, subject),
+             (values ('tokens_per_day'), ('tokens_per_month'), ('usd_per_day'), ('usd_per_month')) u (bounds),
+             lateral (select b.name, b.subject, b.starts_at from budget_counters b
+                       where tg_op = 'UPDATE' and b.organization_id = old.organization_id
+                         and b.name = o.owner || u.bounds and b.subject = o.subject
+                         and b.starts_at <= old.started_at and b.ends_at > old.started_at) k
+    ) w on w.name = c.name and w.subject = c.subject and w.starts_at = c.starts_at
      where c.organization_id = old.organization_id
-       and (budget_is_among(c, v_rules) or tg_op = 'UPDATE' and budget_would_bound(c, old))
-     order by c.name, c.subject, c.starts_at for update
+     order by c.name, c.subject, c.starts_at for update of c
   loop
     update budget_counters c
        set used = c.used + (v_used->>c.unit)::bigint,
@@ -169,7 +169,6 @@ end $$;
 do $$
 begin
   perform agentes.lock_helper('agentes.budget_is_among(agentes.budget_counters, jsonb)');
-  perform agentes.lock_helper('agentes.budget_would_bound(agentes.budget_counters, agentes.runs)');
 end $$;
 
 select agentes.migration_applied('20261127000900');

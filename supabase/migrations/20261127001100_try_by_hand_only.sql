@@ -6,7 +6,9 @@ comment on column agentes.webhook_deliveries.is_made_up is 'Of a test: its event
 do $$
 begin
   set local role agentes_system;
-  update agentes.webhook_deliveries set is_made_up = true where trigger = 'test' or event_type = 'webhook_test';
+  update agentes.webhook_deliveries d set is_made_up = true
+   where d.trigger = 'test' or d.event_type = 'webhook_test' or exists (
+     select from agentes.webhook_attempts a where a.delivery_id = d.id and a.trigger = 'test');
   reset role;
 end $$;
 

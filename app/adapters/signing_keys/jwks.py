@@ -44,6 +44,8 @@ class JwksKeys:
         elif key_id not in self._keys and now_s - self._asked_for_unknown_s > UNKNOWN_EVERY_S:
             self._asked_for_unknown_s = now_s
             await self._read_once(anew=True)
+            if self._read_s < now_s:  # it could not be read: the key may be a true one
+                self._asked_for_unknown_s = now_s - UNKNOWN_EVERY_S + RETRY_S
         elif key_id not in self._keys and self._turn.locked():
             async with self._turn:  # somebody is reading them just now
                 pass

@@ -9,7 +9,7 @@ from app.core.schemas import Id, Moment, Text, rfc3339
 from app.features.analytics.conversion_schemas import (
     Conversion,
     ConversionCreate,
-    Currency,
+    CurrencyCode,
     Kind,
     RefundCreate,
     TypeName,
@@ -58,7 +58,7 @@ async def _where(
     origin: Annotated[dict[str, Any], Depends(_origin)],
     kind: Annotated[Kind | None, Query(description="Of this kind.")] = None,
     type: Annotated[TypeName | None, Query(description="As you named it.")] = None,
-    currency: Annotated[Currency | None, Query(description="Worth something in it.")] = None,
+    currency: Annotated[CurrencyCode | None, Query(description="Worth something in it.")] = None,
     external_id: Annotated[
         str | None, Query(min_length=1, max_length=200, description="Your own id of it."), Text
     ] = None,

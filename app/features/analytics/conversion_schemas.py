@@ -45,6 +45,9 @@ TypeName = Annotated[
     StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,61}$"),
     Field(description="What it is to you, such as `purchase`, `signup` or `booking`."),
 ]
+CurrencyCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217, such as `BRL`.")
+]
 Currency = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),

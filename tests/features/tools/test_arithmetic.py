@@ -82,6 +82,7 @@ def test_expressions_have_their_value(text, result):
         ("12.5% de 80", "10"),
         ("10% x 5", "0.5"),
         ("15 por cento de 200", "30"),
+        ("15% DE 200", "30"),
         ("200 - 10 por cento", "180"),
         ("20% de 50% de 1000", "100"),
         ("100 + (10%)", "110"),
@@ -119,6 +120,7 @@ def test_percentages_are_of_what_they_belong_to(text, result):
         ("en-US", "$ 1,500 * 2", "3000"),
         ("en-US", "R$ 1.500,00", "1500"),
         ("pt-BR", "US$ 1,500.00", "1500"),
+        ("pt-BR", "R$ 5,799 * 40", "231.96"),
     ],
 )
 def test_numbers_are_read_as_the_language_writes_them(language, text, result):
@@ -132,7 +134,6 @@ def test_numbers_are_read_as_the_language_writes_them(language, text, result):
         ("pt-BR", "1.005^12"),
         ("pt-BR", "12.345 * 2"),
         ("pt-BR", "US$ 1,500 * 2"),
-        ("pt-BR", "R$ 1,234"),
         ("en", "R$ 1.500 * 3"),
         ("en", "€ 1.234"),
     ],

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import IPv6Address
 
 from app.features.chat.destinations.places import LOCAL_DIGITS, address_of, email_of, number_of
 
@@ -46,24 +48,26 @@ _TELEPHONE = re.compile(
     r"\+\d(?:[\s().-]{0,3}\d){7,14}|\(0?\d{2,4}\)\s?\d(?:[\s.-]?\d){6,9}"
     r"|(?<![\w.-])\d{2}[\s.]9?[\s.]?\d{4}[-\s.]\d{4}(?![\w-])"
     r"|(?<![\w.-])55[1-9]{2}9\d{8}(?![\w-])"
-    r"|(?:fones?|tel|whats\w{0,5}|zap|celular|phone|sms|ligue|call|pix)[^\d\n]{0,12}\d(?:[\s().-]{0,3}\d){7,14}",
+    r"|(?:fones?|tel|whats\w{0,5}|zap|celular|phone|sms|ligue|call)[^\d\n]{0,12}\d(?:[\s().-]{0,3}\d){7,14}"
+    r"|\bpix\b\W{0,4}(?:chave\W{0,4})?\d(?:[\s().-]{0,3}\d){9,13}(?!\d)",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"(?<![\w@./])@([a-z_][\w.]{2,31})(?![\w@])", re.IGNORECASE)
 _ACCOUNT = re.compile(
-    r"(?<!\w)(?:bc1[a-z0-9]{20,87}|0x[0-9a-f]{8}|0x[0-9a-f]{40}"
+    r"(?<!\w)(?:bc1[a-z0-9]{20,87}|0x[0-9a-f]{40}"
     r"|[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7} ?[a-z0-9]{0,3})(?!\w)",
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"\[([0-9a-f:.]{2,45})\]", re.IGNORECASE)
 _RANDOM_KEY = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PIX = re.compile(
-    rf"\b(?:pix|chave aleat[óo]ria)\b\W{{0,12}}(?:\w+\W{{1,3}}){{0,2}}({_RANDOM_KEY})\b",
+    rf"\b(?:pix\W{{0,4}}(?:chave(?: aleat[óo]ria)?\W{{0,4}})?|chave aleat[óo]ria\W{{0,4}})"
+    rf"({_RANDOM_KEY})\b",
     re.IGNORECASE,
 )
 _RANDOM = re.compile(rf"\b{_RANDOM_KEY}\b", re.IGNORECASE)
 MOST_DIGITS = 15
-MOST_OF_A_VERSION = 31
+MIN_ADDRESS_DIGITS = 9
 AREA_DIGITS, WITH_AREA_DIGITS = 3, 10
 _ENDING = ".,;:!?)]}*_|"
 
@@ -133,8 +137,8 @@ def _hosts(text: str, *, is_slot: bool) -> Iterator[str]:
 
 def _is_host(host: str, *, has_path: bool, is_slot: bool, is_alone: bool) -> bool:
     if _NUMERIC.match(host):
-        # `1.2.3.4` alone is a version more often than an address.
-        return is_slot or has_path or any(int(part) > MOST_OF_A_VERSION for part in host.split("."))
+        # Short ones are versions and items more often than addresses.
+        return is_slot or has_path or len(host.replace(".", "")) >= MIN_ADDRESS_DIGITS
     labels = host.casefold().split(".")
     if not any(char.isalpha() for char in labels[-1]) or len(labels[-1]) < 2:
         return False
@@ -164,7 +168,10 @@ def _numbers(run: str) -> Iterator[str]:
 
 
 def _names(text: str) -> Iterator[str]:
-    yield from (address_of(hit[0], "") for hit in _BRACKETED.finditer(text) if ":" in hit[1])
+    for hit in _BRACKETED.finditer(text):
+        with suppress(ValueError):
+            IPv6Address(hit[1])
+            yield address_of(hit[0], "")
     yield from (f"@{hit[1].casefold().rstrip('.')}" for hit in _HANDLE.finditer(text))
     for hit in _ACCOUNT.finditer(text):
         account = "".join(hit[0].split()).casefold()

@@ -16,24 +16,28 @@ def has_decimal_comma(language: str) -> bool:
     return not language.lower().startswith(POINT_LANGUAGES)
 
 
-def read_number(text: str, *, decimal_comma: bool, is_money: bool = False) -> Decimal:
+def read_number(text: str, *, decimal_comma: bool, money: str = "") -> Decimal:
     """The number that digits, points and commas write.
 
     Where both stand, the last is the decimal mark. One that stands more than once groups
     thousands. One that stands once is the language's decimal mark, or groups thousands, or is a
     decimal point, which programs write in every language. So `1.500` could be two numbers in a
     language with a decimal comma: it is refused, but as an amount of money, which has no thirds.
-    Of money, it is one that would have thirds that could be two: `US$ 1,500` in Portuguese.
+    Of money that others write, the language's own mark could be two: `US$ 1,500` in Portuguese.
 
     Raises:
         ExpressionRefused: the marks make no sense, or two, or there are too many digits.
     """
     if sum(character.isdigit() for character in text) > MAX_DIGITS:
         raise unreadable(f"A number has more than {MAX_DIGITS} digits.")
-    doubtful = ("," if decimal_comma else ".") if is_money else "." if decimal_comma else ""
+    if money:
+        is_own = money == "R$" if decimal_comma else money not in ("R$", "€")
+        doubtful = "" if is_own else "," if decimal_comma else "."
+    else:
+        doubtful = "." if decimal_comma else ""
     if doubtful and text.count(doubtful) == 1 and _GROUPED.fullmatch(text):
         bare = text.replace(doubtful, "")
-        other = text[:-1] if is_money and text.endswith("0") else f"{text}0"
+        other = text[:-1] if money and text.endswith("0") else f"{text}0"
         raise unreadable(f"`{text}` could be two numbers: write `{bare}` or `{other}`.")
     mark = _decimal_mark(text, decimal_comma=decimal_comma)
     whole, _, decimals = text.rpartition(mark) if mark else (text, "", "")

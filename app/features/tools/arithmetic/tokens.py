@@ -26,7 +26,7 @@ _SAME = {"^": "**", "ˆ": "**", "×": "*", "·": "*", "÷": "/", "−": "-", "�
 _POWERS = {"²": 2, "³": 3}
 _OF = {"de", "do", "da", "dos", "das", "of", "sobre"}
 _WORDS = dict.fromkeys(_OF, "of") | {"off": "off", "mod": "mod", "x": "*"}
-_STARTS_OPERAND = re.compile(rf"[0-9.(√π]|(?!(?:x|off|mod|{'|'.join(_OF)})\b)[a-zA-Z]")
+_STARTS_OPERAND = re.compile(rf"[0-9.(√π]|(?!(?i:x|off|mod|{'|'.join(_OF)})\b)[a-zA-Z]")
 _STARTS_MONEY = re.compile(r"(?:R|US)?\$|[€£]")
 # How a question is written, and a cell of a spreadsheet.
 _ASKED = re.compile(r"\A\s*=|=\s*\??\s*\Z")
@@ -66,13 +66,13 @@ class _Scanner:
         # For each open bracket, whether a comma in it parts arguments.
         self._separates = [False]
         self._last_name = ""
-        self._is_money = False
+        self._money = ""
 
     def tokens(self) -> Iterator[Token]:
         while True:
             while space := _SPACE.match(self._text, self._at):
                 self._at = space.end()
-                self._is_money = not space.group().isspace()
+                self._money = space.group().strip()
             if self._at == len(self._text):
                 return
             yield from self._next()
@@ -96,10 +96,8 @@ class _Scanner:
             raise unreadable(f"`{self._text[start]!a}` is no part of an expression.")
 
     def _number(self, found: re.Match[str]) -> Token:
-        value = read_number(
-            found.group(), decimal_comma=self._decimal_comma, is_money=self._is_money
-        )
-        self._is_money = False
+        value = read_number(found.group(), decimal_comma=self._decimal_comma, money=self._money)
+        self._money = ""
         self._at = found.end()
         if exponent := _EXPONENT.match(self._text, self._at):
             power = int(exponent.group(1))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.core.addresses import origin_of
-from app.core.errors import Problem
-from app.core.redaction import redacted
+from app.core.errors import InvalidRequest, Problem
+from app.core.redaction import MIN_CHARS, redacted
 from app.features.tools.kinds.http_calls.config import HttpConfig
 from app.features.tools.kinds.http_calls.request import HttpRequest
 from app.features.tools.kinds.http_calls.response import read_answer, shown
@@ -32,6 +32,15 @@ def _parameters(config: HttpConfig) -> dict[str, Any]:
 
 def _check(config: HttpConfig, ports: Ports) -> None:
     ports.fetch.canonical(PLACEHOLDER.sub("x", config.url))
+    # Checked where it is set, and not of what is stored already.
+    short = [
+        n for n, secret in config.secrets.items() if len(secret.get_secret_value()) < MIN_CHARS
+    ]
+    if short:
+        detail = f"has fewer than {MIN_CHARS} characters, too few to be masked in answers"
+        raise InvalidRequest(
+            errors=[{"pointer": f"/config/secrets/{name}", "detail": detail} for name in short]
+        )
     headers = {name: PLACEHOLDER.sub("x", value) for name, value in config.headers.items()}
     try:
         ports.fetch.check_headers(headers | dict.fromkeys(config.auth_headers, ""))

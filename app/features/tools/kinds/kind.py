@@ -7,7 +7,6 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import SecretStr, StringConstraints, WithJsonSchema
 
 from app.core.ids import AgentId, ConversationId, MessageId, OrganizationId, RunId
-from app.core.redaction import MIN_CHARS
 from app.core.schemas import Body
 from app.ports import Ports
 
@@ -15,10 +14,8 @@ Risk = Literal["read", "write", "approval_required"]
 Config = TypeVar("Config", bound=Body)
 SecretText = Annotated[
     SecretStr,
-    StringConstraints(min_length=MIN_CHARS, max_length=4096),
-    WithJsonSchema(
-        {"type": "string", "minLength": MIN_CHARS, "maxLength": 4096, "writeOnly": True}
-    ),
+    StringConstraints(min_length=1, max_length=4096),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096, "writeOnly": True}),
 ]
 """A field of a configuration that is write-only; name it in the kind's `secret_fields` too."""
 
