@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Header, Request
@@ -62,6 +62,21 @@ async def _key(
 
 IdempotencyKey = Annotated[str | None, Depends(_key)]
 TAKES_KEY = Depends(_key)
+
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+_DONE_ONCE: set[Callable[..., Any]] = set()
+
+
+def done_once(handler: Handler) -> Handler:
+    """Mark what creates nothing, and should not be done again when it is sent again."""
+    _DONE_ONCE.add(handler)
+    return handler
+
+
+def takes_key(handler: Callable[..., Any]) -> bool:
+    """Whether the handler is marked so."""
+    return handler in _DONE_ONCE
 
 
 def kept_key(caller: Caller, key: str) -> str:

@@ -41,8 +41,10 @@ from app.web.idempotency import (
     IdempotencyKeyReused,
     form_parts,
     once,
+    takes_key,
 )
 from app.web.problems import merged, problems
+from app.web.query import known_parameters, misused
 
 CREATING = (201, 202)
 
@@ -64,13 +66,16 @@ class StrictJsonRequest(Request):
 class StrictRoute(APIRoute):
     """A route whose handler gets strictly read JSON, and answers in time.
 
-    One that creates takes `Idempotency-Key`, one that reads a resource `If-None-Match`. Where there
-    are no versions, `If-Match` is refused and not passed over in silence.
+    One that creates or does something takes `Idempotency-Key`, one that reads a resource
+    `If-None-Match`. Where there are no versions, `If-Match` is refused and not passed over in
+    silence, and so is what the query holds beyond the route's parameters.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         methods = options["methods"]
-        self._creates = options.get("status_code") in CREATING and "POST" in methods
+        self._takes_key = "POST" in methods and (
+            options.get("status_code") in CREATING or takes_key(endpoint)
+        )
         self._reads_one = "GET" in methods and (
             path.endswith("}") or 304 in (options.get("responses") or {})
         )
@@ -88,7 +93,7 @@ class StrictRoute(APIRoute):
             shared = merged(shared, problems(DeadlineExceeded))
         if self._refuses_if_match:
             shared = merged(shared, problems(NoVersionToMatch))
-        if self._creates:
+        if self._takes_key:
             shared = merged(shared, problems(IdempotencyKeyReused, IdempotencyInProgress))
             taken.append(TAKES_KEY)
         if self._reads_one:
@@ -108,12 +113,19 @@ class StrictRoute(APIRoute):
         takes_json = self.body_field is not None and not isinstance(
             self.body_field.field_info, Form
         )
-        checks = list(_scope_checks(self.dependant)) if self.body_field is not None else []
+        checks = list(_scope_checks(self.dependant))
+        has_body = self.body_field is not None
+        known = known_parameters(self.dependant)
 
         async def strict(request: Request) -> Response:
             strict_request = StrictJsonRequest(request.scope, request.receive)
-            for check in checks:  # nobody's body is read before it is known who sends it
-                await check.admit(strict_request)
+            # Who needs no credential, as another's webhooks, may add to the address what they like.
+            wrong = misused(request, known) if checks else None
+            if has_body or wrong:  # nobody's body is read before it is known who sends it
+                for check in checks:
+                    await check.admit(strict_request)
+            if wrong:
+                raise wrong
             if self._refuses_if_match:
                 refuse_unmatchable(request)
             if takes_json:
@@ -133,7 +145,7 @@ class StrictRoute(APIRoute):
         takes_json: bool,
     ) -> Response:
         try:
-            if self._creates and "idempotency-key" in request.headers:
+            if self._takes_key and "idempotency-key" in request.headers:
                 return await _once(request, handler, takes_json=takes_json)
             return await handler(request)
         except RequestValidationError:

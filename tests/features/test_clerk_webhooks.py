@@ -107,6 +107,57 @@ async def test_keys_end_with_the_person_who_made_them(sender, clerk, end):
             await asyncio.sleep(0.2)
 
 
+async def test_an_ended_key_is_listed_as_that_and_cannot_be_rotated(sender, clerk):
+    await made(sender, clerk.token(), "of the one who leaves")
+    await sender.about("user.deleted", int(time.time() * 1000) + 1, id="user_1")
+    headers = {"Authorization": f"Bearer {clerk.token(sub='user_2')}"}
+    (listed,) = (await sender.client.get(KEYS, headers=headers)).json()["data"]
+    assert (listed["status"], listed["allowed_scopes"]) == ("ended", [])
+    answer = await sender.client.post(
+        f"{KEYS}/{listed['id']}/rotate", headers=headers, json={"overlap_hours": 1}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (404, "api_key_not_found")
+
+
+async def test_a_key_may_do_no_more_than_its_maker_may_now(sender, clerk):
+    def asking(key, address):
+        return sender.client.get(address, headers={"Authorization": f"Bearer {key}"})
+
+    async def reaches(key):
+        return [(await asking(key, at)).status_code for at in (AGENTS, KEYS)]
+
+    body = {"name": "all", "scopes": ["*"]}
+    headers = {"Authorization": f"Bearer {clerk.token()}"}
+    whole = (await sender.client.post(KEYS, headers=headers, json=body)).json()["key"]
+    narrow = await made(sender, whole, "made with that key")
+    assert await reaches(whole) == [200, 200]
+    at_ms = int(time.time() * 1000) + 1
+    await sender.about(
+        "organizationMembership.updated", at_ms, role="org:member", updated_at=at_ms, **MEMBER
+    )
+    async with asyncio.timeout(10):  # promised within 5 s
+        while await reaches(whole) != [200, 403]:
+            await asyncio.sleep(0.2)
+    assert (await reaches(narrow))[1] == 403
+    refused = await sender.client.post(
+        KEYS, headers={"Authorization": f"Bearer {whole}"}, json=body
+    )
+    assert refused.status_code == 403
+    others = {"Authorization": f"Bearer {clerk.token(sub='user_2')}"}
+    listed = (await sender.client.get(KEYS, headers=others)).json()["data"]
+    (shown,) = (one for one in listed if one["name"] == "all")
+    assert shown["scopes"] == ["*"]
+    assert "agents:read" in shown["allowed_scopes"]
+    assert "keys:write" not in shown["allowed_scopes"]
+    at_ms += 5
+    await sender.about(
+        "organizationMembership.updated", at_ms, role="org:admin", updated_at=at_ms, **MEMBER
+    )
+    async with asyncio.timeout(10):
+        while await reaches(whole) != [200, 200]:
+            await asyncio.sleep(0.2)
+
+
 async def test_a_user_or_an_organization_that_is_deleted_stays_out_whatever_comes_late(
     sender, clerk
 ):

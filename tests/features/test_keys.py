@@ -180,3 +180,48 @@ async def test_a_key_is_found_where_its_location_says(client):
     assert (await client.get(made.headers["location"])).json() == made.json()
     gone = await client.get("/api/v2/settings/api-keys/01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77")
     assert (gone.status_code, gone.json()["code"]) == (404, "api_key_not_found")
+
+
+async def test_a_key_does_not_outlive_the_key_that_made_it(client):
+    short = await a_key(client, scopes=["keys:write", "chat"], expires_at="2099-01-01T00:00:00Z")
+    async with holding(client, short["key"]) as holder:
+        late = await holder.post(
+            KEYS, json={"name": "X", "scopes": ["chat"], "expires_at": "2099-01-02T00:00:00Z"}
+        )
+        assert late.status_code == 422
+        assert late.json()["errors"][0]["pointer"] == "/expires_at"
+        made = await a_key(holder, scopes=["chat"])
+    assert made["expires_at"] == short["expires_at"]
+
+
+async def test_keys_that_a_key_has_made_are_found_and_ended_with_it(client):
+    first = await a_key(client, scopes=["keys:write", "chat", "agents:read"])
+    async with holding(client, first["key"]) as holder:
+        second = await a_key(holder, scopes=["keys:write", "agents:read"])
+    async with holding(client, second["key"]) as holder:
+        third = await a_key(holder, scopes=["agents:read"])
+    assert (await client.get(f"{KEYS}?created_by=nobody")).status_code == 422
+    made = await client.get(KEYS, params={"created_by": f"api_key:{first['id']}"})
+    assert [one["id"] for one in made.json()["data"]] == [second["id"]]
+    assert (await client.delete(f"{KEYS}/{first['id']}")).status_code == 204
+    async with holding(client, third["key"]) as holder:
+        assert (await holder.get("/api/v2/agents")).status_code == 200
+    whole = {"including_made": "true"}
+    assert (await client.delete(f"{KEYS}/{first['id']}", params=whole)).status_code == 204
+    for key in (second, third):
+        async with holding(client, key["key"]) as holder:
+            assert (await holder.get("/api/v2/agents")).status_code == 401
+    assert (await client.delete(f"{KEYS}/{first['id']}", params=whole)).status_code == 404
+
+
+async def test_a_rotation_that_is_sent_again_shows_the_same_secret(client):
+    key = await a_key(client)
+    again = {"Idempotency-Key": new_id()}
+    answers = [
+        await client.post(f"{KEYS}/{key['id']}/rotate", json={"overlap_hours": 1}, headers=again)
+        for _ in range(2)
+    ]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    assert answers[0].json()["key"] == answers[1].json()["key"] != key["key"]
+    async with holding(client, answers[0].json()["key"]) as holder:
+        assert (await holder.get("/api/v2/agents")).status_code == 200

@@ -67,7 +67,8 @@ async def test_who_names_somebody_elses_address_is_not_that_person(client, shop,
         mine = await exported(client, **name)
         assert mine["visitor_ids"] == ["ana"]
         assert [one["id"] for one in mine["conversations"]] == [hers]
-        assert mine["named_elsewhere"] == [{"conversation_id": his, "visitor_id": "mallory"}]
+        (named,) = mine["named_elsewhere"]
+        assert (named["conversation_id"], named["visitor_id"]) == (his, "mallory")
         assert not re.search(r"Mallory|98765\W?4321", str(mine))
     assert (await client.post(ERASURES, json={"visitor_id": "mallory"})).status_code == 201
     (lead,) = (await client.get("/api/v2/leads")).json()["data"]
@@ -138,6 +139,61 @@ async def test_who_is_only_named_by_others_is_found_and_taken_out(client, connec
     receipt = (await client.post(ERASURES, json={"email": "bia@exemplo.com.br"})).json()
     assert receipt["removed"].keys() == {"mentions"}
     assert "xemplo.com.br" not in await everything(connection)
+
+
+async def test_an_export_names_every_place_from_which_an_erasure_would_take_a_person_out(
+    client, connection
+):
+    agent = await an_agent(client)
+    await stream(client, agent["id"], asking("Oi", visitor_id="outra"))
+    (other,) = (await client.get("/api/v2/conversations?visitor_id=outra")).json()["data"]
+    path = f"/api/v2/conversations/{other['id']}"
+    metadata = {"metadata": {"indicado_por": "bia@exemplo.com.br"}}
+    assert (await client.patch(path, json=metadata)).status_code == 200
+    lead = {"name": "Caio", "email": "caio@exemplo.com.br", "notes": "irmão de BIA@exemplo.com.br"}
+    lead_id = (await client.post("/api/v2/leads", json=lead)).json()["id"]
+    found = await exported(client, email="bia@exemplo.com.br")
+    assert {(one["conversation_id"], one["lead_id"]) for one in found["named_elsewhere"]} == {
+        (other["id"], None),
+        (None, lead_id),
+    }
+    receipt = (await client.post(ERASURES, json={"email": "bia@exemplo.com.br"})).json()
+    assert receipt["removed"]["mentions"] >= 2
+    assert "bia@exemplo" not in (await everything(connection)).lower()
+    assert await exported(client, email="bia@exemplo.com.br") == "person_not_found"
+
+
+async def test_what_hides_from_collectors_of_addresses_is_taken_out_too(client, connection):
+    agent = await an_agent(client)
+    told = (
+        "ana @ exemplo.com.br, ana&#64;exemplo.com.br, ana [at] exemplo.com.br,"
+        " ana(arroba)exemplo.com.br, ana＠exemplo.com.br"
+    )
+    await stream(client, agent["id"], asking(told, visitor_id="outra"))
+    assert (await client.post(ERASURES, json={"email": "ana@exemplo.com.br"})).status_code == 201
+    assert "xemplo.com.br" not in await everything(connection)
+    told = "Ligue （１１） ９８７６５－４３２１ ou +55 (１１) 98765 ４３２１, não 11 98765 4322"
+    await stream(client, agent["id"], asking(told, visitor_id="outra"))
+    answer = await client.post(ERASURES, json={"phone": "+5511987654321"})
+    assert answer.status_code == 201
+    left = await everything(connection)
+    assert "４３２１" not in left
+    assert "98765 4322" in left
+
+
+async def test_a_receipt_holds_nothing_of_the_person_whatever_was_typed(client, shop, connection):
+    hers = await shop.a_conversation("ana-do-site")
+    await shop.call(
+        "lead_capture", LEAD, ANA | {"name": "Ana (Souza)"}, hers, visitor_id="ana-do-site"
+    )
+    reason = "Pedido de Ana (Souza) <ANA@exemplo.com.br>, visitante ana-do-site, protocolo 1234"
+    body = {"email": ANA["email"], "reason": reason}
+    receipt = (await client.post(ERASURES, json=body)).json()
+    assert receipt["reason"] == "Pedido de *** <***>, visitante ***, protocolo 1234"
+    left = await everything(connection)
+    assert not re.search(r"Souza|xemplo\.com\.br", left)
+    nobody = {"visitor_id": "ninguem", "reason": "Protocolo 1235"}
+    assert (await client.post(ERASURES, json=nobody)).status_code == 404
 
 
 async def test_what_another_lead_is_known_by_as_well_stays_with_that_one(client, shop, connection):

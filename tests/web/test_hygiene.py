@@ -267,3 +267,24 @@ async def test_every_code_has_a_page(client):
     assert len(codes) == len(set(codes))
     answer = await client.get("/problems/agent-not-found")
     assert answer.json()["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("is_activ=true", "is_activ"), ("limit=1&limit=2", "limit"), ("%F0%9F%98%80=1", "😀")],
+)
+async def test_a_query_that_is_not_understood_is_refused_and_not_passed_over(client, query, name):
+    answer = await client.get(f"/api/v2/agents?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    (error,) = answer.json()["errors"]
+    assert (error["parameter"], error["in"]) == (name, "query")
+    assert (
+        await client.get(f"/api/v2/agents?{query}", headers={"Authorization": ""})
+    ).status_code in (
+        401,
+        403,
+    )
+
+
+async def test_who_needs_no_credential_may_add_to_the_address_what_they_like(client):
+    assert (await client.get("/health/live?from=probe")).status_code == 200

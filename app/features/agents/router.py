@@ -25,6 +25,7 @@ from app.ports.llm import UnknownModel
 from app.web.auth import AgentsReader, AgentsWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
 from app.web.etags import IfMatch, etag, expected_versions
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -164,6 +165,7 @@ async def list_agent_versions(
     summary="Restore a version",
     responses=problems(AgentNotFound, AgentVersionNotFound),
 )
+@done_once
 async def restore_agent_version(
     agent_id: PathId,
     version: Annotated[int, Path(ge=1, le=2_000_000_000, description="Its number."), DigitsOnly],

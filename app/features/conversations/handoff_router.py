@@ -18,6 +18,7 @@ from app.features.conversations.handoff_service import HandoffService
 from app.features.conversations.schemas import Conversation, ConversationMessage
 from app.web.auth import ChatterOrVisitor, ConversationsWriter
 from app.web.deps import OpenPorts
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -42,6 +43,7 @@ Answering = Annotated[HandoffService, Depends(_answering)]
     summary="Ask for a person",
     responses=problems(ConversationNotFound, HandoffRefused, VisitorsOnlyAskForThemselves),
 )
+@done_once
 async def request_handoff(
     conversation_id: PathId, body: HandoffCreate, handoffs: Asking
 ) -> Conversation:
@@ -59,6 +61,7 @@ async def request_handoff(
     summary="Take a conversation over",
     responses=problems(ConversationNotFound, NoHandoff, HandoffAlreadyTaken),
 )
+@done_once
 async def take_handoff(
     conversation_id: PathId, body: HandoffTake, handoffs: Answering
 ) -> Conversation:
@@ -71,6 +74,7 @@ async def take_handoff(
     summary="Give a conversation back to its agent",
     responses=problems(ConversationNotFound, NoHandoff),
 )
+@done_once
 async def return_handoff(conversation_id: PathId, handoffs: Answering) -> Conversation:
     """The agent answers the next message, and reads what persons have written before it."""
     return await handoffs.give_back(ConversationId(conversation_id))

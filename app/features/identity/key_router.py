@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Path, Query, Response
 
 from app.core.pagination import InvalidCursor, Page
-from app.core.schemas import Id
+from app.core.schemas import Id, TrueOrFalse
 from app.features.identity.errors import (
     AgentNotPublic,
     ApiKeyNotFound,
@@ -14,6 +14,7 @@ from app.features.identity.errors import (
     WidgetKeyNotFound,
 )
 from app.features.identity.key_schemas import (
+    ID,
     ApiKeyCreate,
     ApiKeyInfo,
     ApiKeyRotate,
@@ -24,11 +25,20 @@ from app.features.identity.key_schemas import (
 from app.features.identity.key_service import KeyService
 from app.web.auth import KeysReader, KeysWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
 router = room_router("settings", prefix="/api/v2/settings")
 PathId = Annotated[Id, Path(description="The key's id, not the key.")]
+MadeBy = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(api_key|user):[0-9a-f-]{36}$",
+        description="Keys that this key or person has made.",
+        examples=[f"api_key:{ID}"],
+    ),
+]
 
 
 async def _readable(ports: OpenPorts, caller: KeysReader) -> KeyService:
@@ -50,10 +60,13 @@ async def list_api_keys(
     keys: Readable,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
+    created_by: MadeBy = None,
 ) -> Page[ApiKeyInfo]:
     """API keys without their secrets, newest first; expired and revoked ones too."""
-    pages = cursors(ports, caller, "api_keys")
-    rows = await keys.page_api_keys(limit=limit + 1, after=pages.open(cursor))
+    pages = cursors(ports, caller, "api_keys", *filter(None, (created_by,)))
+    rows = await keys.page_api_keys(
+        limit=limit + 1, after=pages.open(cursor), created_by=created_by
+    )
     return pages.page(rows, limit, lambda key: key.id)
 
 
@@ -82,6 +95,7 @@ async def get_api_key(key_id: PathId, keys: Readable) -> ApiKeyInfo:
     summary="Rotate an API key",
     responses=problems(ApiKeyNotFound, ScopesTooWide),
 )
+@done_once
 async def rotate_api_key(
     key_id: PathId, body: ApiKeyRotate, keys: Writable, response: Response
 ) -> ApiKeySecret:
@@ -96,9 +110,20 @@ async def rotate_api_key(
     summary="Revoke an API key",
     responses=problems(ApiKeyNotFound),
 )
-async def revoke_api_key(key_id: PathId, keys: Writable) -> None:
-    """The key is refused from now on, on every process within 5 s."""
-    await keys.revoke_api_key(key_id)
+async def revoke_api_key(
+    key_id: PathId,
+    keys: Writable,
+    including_made: Annotated[
+        bool,
+        Query(description="Also all keys that were made with it, and with those."),
+        TrueOrFalse,
+    ] = False,
+) -> None:
+    """The key is refused from now on, on every process within 5 s.
+
+    Keys that were made with it go on: `GET /settings/api-keys?created_by=api_key:<id>` lists them.
+    """
+    await keys.revoke_api_key(key_id, including_made=including_made)
 
 
 @router.get("/widget-keys", summary="List widget keys", responses=problems(InvalidCursor))

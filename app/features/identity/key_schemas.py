@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, computed_field
 
 from app.core.schemas import Body, Id, Json, Moment, Name, Resource, Text, Timestamp, example
+from app.features.identity.repository import Maker
 from app.web.origins import listed_origin
 
 ID = "01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77"
@@ -14,6 +15,7 @@ _EXAMPLE: dict[str, Any] = {
     "name": "CRM",
     "public_id": "a1B2c3D4",
     "scopes": ["leads:read"],
+    "allowed_scopes": ["leads:read"],
     "created_by": f"api_key:{ID}",
     "created_at": "2026-11-26T12:00:00.000Z",
     "expires_at": None,
@@ -39,7 +41,11 @@ class ApiKeyCreate(Body):
 
     name: Name
     scopes: Scopes
-    expires_at: Moment | None = Field(default=None, description="By default it never expires.")
+    expires_at: Moment | None = Field(
+        default=None,
+        description="By default never; made with a key that expires, when that one does, and no"
+        " later.",
+    )
 
 
 class ApiKeyRotate(Body):
@@ -59,7 +65,13 @@ class ApiKeyInfo(Resource):
     name: str
     public_id: str = Field(description="The part after `ac_live_`, by which a key is recognised.")
     scopes: list[str]
-    created_by: str | None
+    allowed_scopes: list[str] = Field(
+        description="What it may do now. Less than `scopes` if whoever made it has a lower role by"
+        " now; a key that is not `active` may do nothing."
+    )
+    created_by: str | None = Field(
+        description="`user:<id>` or `api_key:<id>`; null for the first key of the service."
+    )
     created_at: Timestamp
     expires_at: Timestamp | None
     revoked_at: Timestamp | None
@@ -68,7 +80,9 @@ class ApiKeyInfo(Resource):
     previous_until: Timestamp | None = Field(
         description="Until when the secret before the last rotation is taken."
     )
-    status: Literal["active", "expired", "revoked"]
+    status: Literal["active", "expired", "revoked", "ended"] = Field(
+        description="`ended`: the person from whom it comes has left the organization."
+    )
 
 
 class ApiKeySecret(ApiKeyInfo):
@@ -209,12 +223,18 @@ class WidgetSession(Resource):
 
 
 def shown(row: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """A key's row with what state it is in."""
+    """A key's row with what state it is in and what it may do in that."""
+    maker = None if row["maker"] is None else Maker.model_validate(row["maker"])
+    status = _status(row, maker, now)
+    scopes = frozenset(row["scopes"])
+    allowed = scopes if maker is None else maker.leaves(scopes)
+    return row | {"status": status, "allowed_scopes": sorted(allowed if status == "active" else ())}
+
+
+def _status(row: dict[str, Any], maker: Maker | None, now: datetime) -> str:
     expires_at = row["expires_at"]
     if row["revoked_at"] is not None:
-        status = "revoked"
-    elif expires_at is not None and datetime.fromisoformat(expires_at) <= now:
-        status = "expired"
-    else:
-        status = "active"
-    return row | {"status": status}
+        return "revoked"
+    if expires_at is not None and datetime.fromisoformat(expires_at) <= now:
+        return "expired"
+    return "ended" if maker is not None and maker.has_left else "active"

@@ -1,6 +1,7 @@
 """API keys and widget keys of an organization: made, listed, rotated, revoked."""
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from app.core.errors import InvalidRequest
@@ -42,9 +43,13 @@ class KeyService:
         self._vault = ports.vault
         self._scope = ports.database.scoped(caller.organization_id)
 
-    async def page_api_keys(self, *, limit: int, after: str | None) -> list[ApiKeyInfo]:
+    async def page_api_keys(
+        self, *, limit: int, after: str | None, created_by: str | None
+    ) -> list[ApiKeyInfo]:
         """Newest first, revoked ones too."""
-        rows = await self._scope.call("rows_find_v1", table="api_keys", limit=limit, after=after)
+        rows = await self._scope.call(
+            "api_keys_find_v1", created_by=created_by, limit=limit, after=after
+        )
         return [ApiKeyInfo.model_validate(shown(row, self._clock.now())) for row in rows]
 
     async def get_api_key(self, key_id: str) -> ApiKeyInfo:
@@ -53,9 +58,7 @@ class KeyService:
         Raises:
             ApiKeyNotFound: there is none.
         """
-        rows = await self._scope.call(
-            "rows_find_v1", table="api_keys", where={"id": key_id}, limit=1
-        )
+        rows = await self._scope.call("api_keys_find_v1", id=key_id)
         if not rows:
             raise ApiKeyNotFound
         return ApiKeyInfo.model_validate(shown(rows[0], self._clock.now()))
@@ -66,11 +69,9 @@ class KeyService:
         Raises:
             UnknownScopes: some scopes do not exist.
             ScopesTooWide: the caller has not got all of them itself.
-            InvalidRequest: it would have expired already.
+            InvalidRequest: it would have expired already, or later than the key that makes it.
         """
-        if body.expires_at is not None and body.expires_at <= self._clock.now():
-            detail = "lies in the past"
-            raise InvalidRequest(errors=[{"pointer": "/expires_at", "detail": detail}])
+        expires_at = await self._expiry(body)
         wanted = frozenset(body.scopes)
         unknown = sorted(wanted - SCOPES.keys() - {ALL})
         if unknown:
@@ -78,32 +79,48 @@ class KeyService:
         if not covers(self._caller.scopes, wanted):
             raise ScopesTooWide("Give it scopes that you have yourself.")
         key = new_key(secret_bytes(self._vault, "api_key", KEY_BYTES))
+        key_id = new_id()
         row = {
-            "id": new_id(),
+            "id": key_id,
             "public_id": key.public_id,
             "secret_sha256": key.secret_sha256,
             "name": body.name,
             "scopes": sorted(wanted),
-            "expires_at": body.expires_at and rfc3339(body.expires_at),
+            "expires_at": expires_at and rfc3339(expires_at),
             "created_by": self._caller.actor,
         }
-        return self._secret(await self._insert("api_keys", row), key)
+        await self._insert("api_keys", row)
+        return await self._with_secret(key_id, key)
+
+    async def _expiry(self, body: ApiKeyCreate) -> datetime | None:
+        """When the new key expires: not after the key that makes it, which it would outlive."""
+        bound: datetime | None = None
+        kind, _, id = self._caller.actor.partition(":")
+        if kind == "api_key":
+            bound = (await self.get_api_key(id)).expires_at
+        wrong: str | None = None
+        if body.expires_at is not None and body.expires_at <= self._clock.now():
+            wrong = "lies in the past"
+        elif body.expires_at is not None and bound is not None and body.expires_at > bound:
+            wrong = f"lies after {rfc3339(bound)}, when the key that makes it expires"
+        if wrong is not None:
+            raise InvalidRequest(errors=[{"pointer": "/expires_at", "detail": wrong}])
+        return body.expires_at or bound
 
     async def rotate_api_key(self, key_id: str, body: ApiKeyRotate) -> ApiKeySecret:
         """A new secret for the key; the one before it is taken for a while longer.
 
         Raises:
-            ApiKeyNotFound: there is none, or it is revoked or expired.
+            ApiKeyNotFound: there is none that is active.
             ScopesTooWide: it may do more than the caller.
         """
-        rows = await self._scope.call(
-            "rows_find_v1", table="api_keys", where={"id": key_id}, limit=1
-        )
-        if not rows:
+        seen = await self.get_api_key(key_id)
+        if seen.status != "active":
             raise ApiKeyNotFound
-        if not covers(self._caller.scopes, frozenset(rows[0]["scopes"])):
+        if not covers(self._caller.scopes, frozenset(seen.allowed_scopes)):
             raise ScopesTooWide("A key is rotated by somebody who may do as much.")
-        fresh = ApiKey(rows[0]["public_id"], new_key().secret)
+        secret = new_key(secret_bytes(self._vault, f"api_key:{key_id}", KEY_BYTES)).secret
+        fresh = ApiKey(seen.public_id, secret)
         row = await self._scope.call(
             "api_key_rotate_v1",
             id=key_id,
@@ -112,19 +129,21 @@ class KeyService:
         )
         if row is None:
             raise ApiKeyNotFound
-        await self._end(f"api_key:{fresh.public_id}")
-        return self._secret(row, fresh)
+        await self._end(fresh.public_id)
+        return await self._with_secret(key_id, fresh)
 
-    async def revoke_api_key(self, key_id: str) -> None:
-        """End a key for good, within 5 s everywhere.
+    async def revoke_api_key(self, key_id: str, *, including_made: bool) -> None:
+        """End a key for good, within 5 s everywhere, and if asked those that come from it.
 
         Raises:
             ApiKeyNotFound: there is none, or it is revoked already.
         """
-        row = await self._scope.call("key_revoke_v1", table="api_keys", id=key_id)
-        if row is None:
+        ended = await self._scope.call(
+            "api_key_revoke_v1", id=key_id, including_made=including_made
+        )
+        if not ended:
             raise ApiKeyNotFound
-        await self._end(f"api_key:{row['public_id']}")
+        await self._end(*ended)
 
     async def page_widget_keys(self, *, limit: int, after: str | None) -> list[WidgetKeyInfo]:
         """Newest first, revoked ones too."""
@@ -169,11 +188,14 @@ class KeyService:
         row = await self._scope.call("key_revoke_v1", table="widget_keys", id=key_id)
         if row is None:
             raise WidgetKeyNotFound
-        await self._end(f"widget_key:{row['public_key']}")
+        await self._look_anew(f"widget_key:{row['public_key']}")
 
-    async def _end(self, cached: str) -> None:
-        """Have every process look at the key anew, also where it is in use just now."""
-        await self._cache.forget(cached)
+    async def _end(self, *public_ids: str) -> None:
+        await self._look_anew(*(f"api_key:{each}" for each in public_ids))
+
+    async def _look_anew(self, *cached: str) -> None:
+        """Have every process look at the keys anew, also where they are in use just now."""
+        await self._cache.forget(*cached)
         await self._bus.publish(CREDENTIALS_ENDED, {})
 
     async def _insert(self, table: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -181,5 +203,6 @@ class KeyService:
         times = {"created_at": now, "updated_at": now}
         return await self._scope.call("row_insert_v1", table=table, row=row | times)
 
-    def _secret(self, row: dict[str, Any], key: ApiKey) -> ApiKeySecret:
-        return ApiKeySecret.model_validate(shown(row, self._clock.now()) | {"key": key.text})
+    async def _with_secret(self, key_id: str, key: ApiKey) -> ApiKeySecret:
+        info = await self.get_api_key(key_id)
+        return ApiKeySecret.model_validate(info.model_dump() | {"key": key.text})

@@ -7,9 +7,22 @@ from app.core.clock import Clock
 from app.core.ids import OrganizationId, new_id
 from app.core.schemas import Resource
 from app.features.identity.keys import ApiKey
+from app.features.identity.roles import left_to
 from app.ports.store import Database
 
 PURGED_AT_ONCE = 500
+
+
+class Maker(Resource):
+    """The person from whom a key comes, directly or through other keys."""
+
+    role_then: str | None
+    role: str | None
+    has_left: bool
+
+    def leaves(self, scopes: frozenset[str]) -> frozenset[str]:
+        """What the key may still do: a maker who has another role by now limits it."""
+        return scopes if self.role == self.role_then else left_to(scopes, role=self.role)
 
 
 class StoredKey(Resource):
@@ -24,6 +37,13 @@ class StoredKey(Resource):
     revoked_at: datetime | None
     previous_sha256: str | None
     previous_until: datetime | None
+    maker: Maker | None = None
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """What it may do at the moment."""
+        scopes = frozenset(self.scopes)
+        return scopes if self.maker is None else self.maker.leaves(scopes)
 
     def takes(self, key: ApiKey, clock: Clock) -> bool:
         """Whether this is the key, and it may be used at the moment."""
@@ -77,7 +97,7 @@ class IdentityRepository:
 
     async def find_key(self, public_id: str) -> StoredKey | None:
         """The key with this public id in any organization."""
-        row = await self._system.call("api_key_find_v1", public_id=public_id)
+        row = await self._system.call("api_key_find_v2", public_id=public_id)
         return None if row is None else StoredKey.model_validate(row)
 
     async def resolve(self, *, organization: str, user: str, role: str, issued_at_s: int) -> Member:

@@ -56,6 +56,17 @@ def scopes_of(role: str, permissions: frozenset[str]) -> frozenset[str]:
     return ROLES.get(role, frozenset[str]()) | (permissions & SCOPES.keys())
 
 
+def left_to(scopes: frozenset[str], *, role: str | None) -> frozenset[str]:
+    """What is left of a key's scopes once its maker has this role, and not the one before.
+
+    What permissions go with the role now, nobody has told.
+    """
+    allowed = scopes_of(role or "", frozenset())
+    if ALL in allowed:
+        return scopes
+    return allowed if ALL in scopes else scopes & allowed
+
+
 def covers(held: frozenset[str], wanted: frozenset[str]) -> bool:
     """Whether somebody with `held` may give away `wanted`."""
     return ALL in held or wanted <= held

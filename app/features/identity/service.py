@@ -78,7 +78,7 @@ class IdentityService:
             raise _refused("The API key is not valid.")
         self._uses.note(stored.id, address)
         return Caller(
-            OrganizationId(stored.organization_id), f"api_key:{stored.id}", frozenset(stored.scopes)
+            OrganizationId(stored.organization_id), f"api_key:{stored.id}", stored.allowed
         )
 
     async def _find(self, public_id: str) -> StoredKey | None:

@@ -15,6 +15,7 @@ from app.features.knowledge.worker import open_indexing
 from app.ports.embedder import UnknownEmbedder
 from app.web.auth import KnowledgeReader, KnowledgeWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -100,6 +101,7 @@ async def delete_base(base_id: PathId, knowledge: Writable) -> None:
     summary="Index a knowledge base anew",
     responses=problems(KnowledgeBaseNotFound),
 )
+@done_once
 async def reindex_base(base_id: PathId, knowledge: Writable) -> Reindexing:
     """All its documents are read and cut again, by the base's present `chunking`.
 

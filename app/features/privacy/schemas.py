@@ -42,7 +42,8 @@ class ErasureCreate(Person):
     model_config = example(email="ana@exemplo.com.br", reason="Pedido da titular, protocolo 1234")
 
     reason: Annotated[str, Field(max_length=500), Text] | None = Field(
-        default=None, description="Kept with the receipt; leave the person's data out of it."
+        default=None,
+        description="Kept with the receipt, without the person's name, addresses and numbers.",
     )
 
 
@@ -70,7 +71,10 @@ class PersonExport(Resource):
             }
         ],
         webhook_deliveries=[{"id": ID, "webhook_id": ID, "event_id": ID}],
-        named_elsewhere=[{"conversation_id": ID, "visitor_id": "visitante-2"}],
+        named_elsewhere=[
+            {"conversation_id": ID, "visitor_id": "visitante-2", "lead_id": None},
+            {"conversation_id": None, "visitor_id": None, "lead_id": ID},
+        ],
     )
 
     visitor_ids: list[str]
@@ -84,9 +88,10 @@ class PersonExport(Resource):
     events: list[dict[str, Any]]
     webhook_deliveries: list[dict[str, Any]]
     named_elsewhere: list[dict[str, Any]] = Field(
-        description="Conversations of other visitors that hold one of the person's addresses or"
-        " numbers. They are not shown: it may be the same person at another device, or somebody"
-        " else. Whoever knows that it is the same exports or erases that visitor too."
+        description="Conversations of other visitors, and leads of others (`lead_id`), that hold"
+        " one of the person's addresses or numbers. They are not shown: it may be the same person"
+        " at another device, or somebody else. Whoever knows that it is the same exports or erases"
+        " that visitor too."
     )
 
 

@@ -20,6 +20,7 @@ from app.features.webhooks.queue import DELIVERIES_DUE
 from app.features.webhooks.service import WebhookService
 from app.web.auth import WebhooksReader, WebhooksWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -84,6 +85,7 @@ async def get_delivery(
     summary="Deliver again",
     responses=problems(DeliveryNotFound, DeliveryUnderWay, WebhookInactive),
 )
+@done_once
 async def retry_delivery(delivery_id: PathId, ports: OpenPorts, caller: WebhooksWriter) -> Delivery:
     """One more attempt at once, also of what has succeeded. If it fails, all stays as it was."""
     delivery = await DeliveryRepository(ports.database, caller.organization_id).retry(delivery_id)

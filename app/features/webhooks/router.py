@@ -39,6 +39,7 @@ from app.features.webhooks.upkeep import open_deliveries
 from app.ports.fetch import AddressRefused, HeadersRefused
 from app.web.auth import WebhooksReader, WebhooksWriter
 from app.web.deps import OpenPorts, PageCursor, PageLimit, cursors
+from app.web.idempotency import done_once
 from app.web.problems import problems
 from app.web.routing import Feature, room_router
 
@@ -190,6 +191,7 @@ async def delete_webhook(webhook_id: PathId, webhooks: Writable) -> None:
     summary="Send a test event",
     responses=problems(WebhookNotFound, WebhookInactive, UnknownEvent),
 )
+@done_once
 async def send_test_event(
     webhook_id: PathId,
     webhooks: Writable,
@@ -210,6 +212,7 @@ async def send_test_event(
     summary="Change the secret",
     responses=problems(WebhookNotFound, TooManySecrets),
 )
+@done_once
 async def rotate_secret(webhook_id: PathId, webhooks: Writable) -> WebhookWithSecret:
     """A new secret, shown this once. For 24 hours deliveries carry both signatures."""
     return await webhooks.rotate(webhook_id)
@@ -220,6 +223,7 @@ async def rotate_secret(webhook_id: PathId, webhooks: Writable) -> WebhookWithSe
     summary="Deliver again what failed",
     responses=problems(WebhookNotFound, WebhookInactive, SinceTooLongAgo, RecoveryUnderWay),
 )
+@done_once
 async def recover_webhook(webhook_id: PathId, body: RecoverOrder, webhooks: Writable) -> Recovery:
     """Everything that failed or was skipped since then, each once, in the background.
 

@@ -143,7 +143,8 @@ class WebhookService:
             WebhookNotFound: this organization has no such webhook.
             TooManySecrets: ten earlier ones are still valid.
         """
-        secret = new_secret()
+        made = secret_bytes(self._ports.vault, f"webhook:{webhook_id}", NEW_SECRET_BYTES)
+        secret = new_secret(made)
         sealed = WebhookSeals(self._ports.vault, webhook_id).seal_secret(secret)
         return self._with_secret(await self._repository.rotate(webhook_id, sealed), secret)
 
