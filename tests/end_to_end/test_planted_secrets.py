@@ -29,6 +29,7 @@ CHOSEN = {
     "tool secret": "pl4nt-tool-secret-0123456789",
     "search engine key": "pl4nt-search-key-0123456789",
     "webhook header": "pl4nt-webhook-header-0123456789",
+    "webhook address": "pl4nt-webhook-address-0123456789",
 }
 
 
@@ -116,11 +117,15 @@ async def plant_and_provoke(call, root, planted):
         assert tried.json()["status"] == "failed", tried.text
         await call("PATCH", path, json={"config": body["config"] | {"nonsense": 1}})
 
-    hook = {"name": "W", "url": f"{root}/w", "events": ["*"]}
+    url = f"{root}/w?measurement_id=G-1&api_secret={CHOSEN['webhook address']}"
+    hook = {"name": "W", "url": url, "events": ["*"]}
     hook["headers"] = {"X-Token": CHOSEN["webhook header"]}
     made = (await call("POST", "/webhooks", json=hook, shows_once=True)).json()
     planted["webhook secret"] = made["secret"]
     await call("POST", f"/webhooks/{made['id']}/test")
+    await call("PATCH", f"/webhooks/{made['id']}", json={"url": url.replace("/w?", "/v?")})
+    await call("PATCH", f"/webhooks/{made['id']}", json={"url": f"{url}&x=%"})
+    await call("POST", "/webhooks", json=hook | {"url": url.replace("http://", "ftp://")})
     rotated = await call("POST", f"/webhooks/{made['id']}/rotate-secret", shows_once=True)
     planted["webhook secret, rotated"] = rotated.json()["secret"]
     tried = (await call("POST", f"/webhooks/{made['id']}/test")).json()
@@ -244,7 +249,8 @@ async def test_no_planted_secret_is_found_anywhere(postgres_settings, connection
         }
     places["log"] = "".join(capfd.readouterr())
     # What was sent out was sent with the secrets: else nothing here has been tried.
-    for name in ("provider key", "organization's provider key", "tool secret", "webhook header"):
+    sent = ("provider key", "organization's provider key", "tool secret")
+    for name in (*sent, "webhook header", "webhook address"):
         assert planted[name] in heard, name
     assert '"route":"/api/v2/agents/{agent_id}"' in places["log"]
     found = [

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.once]
 OLD, NEW = "old-" * 10, "new-" * 10
 ONCE = {"Idempotency-Key": "pedido-1"}
 BODY = {"name": "CRM", "scopes": ["chat"]}
-SECRETS = {"hunter2-token", "hunter2-header", "hunter2-provider-key"}
+SECRETS = {"hunter2-token", "hunter2-header", "hunter2-address", "hunter2-provider-key"}
 
 
 async def a_client(settings, stack, *keys):
@@ -34,7 +34,7 @@ async def fill(client) -> str:
     agent = await an_agent(client)
     http = {"url": "https://example.com/x", "secrets": {"token": "hunter2-token"}}
     await a_tool(client, agent["id"], type="http", name="buscar", config=http)
-    hook = {"name": "W", "url": "https://example.com/w", "events": ["*"]}
+    hook = {"name": "W", "url": "https://example.com/w?token=hunter2-address", "events": ["*"]}
     headers = {"headers": {"X-Token": "hunter2-header"}}
     made = (await client.post("/api/v2/webhooks", json=hook | headers)).json()
     assert (await client.post(f"/api/v2/webhooks/{made['id']}/rotate-secret")).status_code == 200
@@ -73,7 +73,7 @@ async def test_after_resealing_the_old_key_can_go(
     before = await sealed(connection)
     texts = opened(before, OLD)
     assert {row["place"] for row in before} == {
-        *("tool", "webhook_headers", "webhook_secret", "webhook_previous_secret"),
+        *("tool", "webhook_headers", "webhook_url", "webhook_secret", "webhook_previous_secret"),
         *("provider_key", "idempotency"),
     }
     assert all(any(secret in text for text in texts) for secret in SECRETS)

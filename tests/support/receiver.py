@@ -13,6 +13,7 @@ class Arrived:
 
     headers: dict[str, str]
     body: bytes
+    target: str
     at_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -73,7 +74,7 @@ class Receiver:
                 headers = dict(line.split(": ", 1) for line in head[1:] if line)
                 headers = {name.lower(): value for name, value in headers.items()}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                arrived = Arrived(headers, body)
+                arrived = Arrived(headers, body, head[0].split(" ")[1])
                 self.arrived.append(arrived)
                 self.under_way += 1
                 self.most_under_way = max(self.most_under_way, self.under_way)

@@ -1,11 +1,12 @@
 """Deliveries and test inboxes as clients receive them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.core.schemas import Id, Resource, Timestamp, example
+from app.features.webhooks.addresses import shown_address
 from app.features.webhooks.examples import (
     ATTEMPT,
     BODY,
@@ -70,7 +71,7 @@ class Attempt(Resource):
 
     number: int
     trigger: Trigger
-    url: str
+    url: Annotated[str, AfterValidator(shown_address)]
     started_at: Timestamp
     latency_ms: int
     status_code: int | None = Field(description="Null where there was no answer.")

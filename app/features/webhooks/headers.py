@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
+from app.core.addresses import origin_of
 from app.ports.fetch import HeadersRefused
 
 MAX_HEADERS = 20
@@ -84,14 +84,8 @@ def check_move(
     if sent is not None:  # what is not sent is dropped
         hidden &= {name.lower() for name, value in sent.items() if value == HIDDEN}
     left = sorted(hidden)
-    if left and _origin(url) != _origin(before_url):
+    if left and origin_of(url) != origin_of(before_url):
         names = ", ".join(f"`{name}`" for name in left)
         raise HeadersRefused(
             errors=[{"pointer": "/url", "detail": f"send {names} again, for another server"}]
         )
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port

@@ -13,6 +13,8 @@ RELEASED_AT_ONCE = 500
 RECOVERED_AT_ONCE = 500
 SKIPPED_AT_ONCE = 1_000
 PURGED_AT_ONCE = 1_000
+ADDRESSES_AT_ONCE = 500
+LOGGED_AT_ONCE = 2_000
 # What an endpoint is sent at once, and as many that wait to follow at once.
 PER_LANE = 20
 PER_ORGANIZATION = 128
@@ -40,11 +42,12 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Deliveries to one endpoint under one lease; secrets and headers are still sealed."""
+    """Deliveries to one endpoint under one lease; what is sealed of it still is."""
 
     webhook_id: str
     organization_id: OrganizationId
     url: str
+    url_sealed: str | None
     timeout_s: float
     retry_count: int
     template: str | None
@@ -90,7 +93,7 @@ class DeliveryQueue:
         """
         lease_id = new_id()
         rows = await self._system.call(
-            "deliveries_claim_v2",
+            "deliveries_claim_v3",
             lease_id=lease_id,
             margin_s=margin_s,
             limit=limit,
@@ -123,6 +126,21 @@ class DeliveryQueue:
         """Let some of what waits for an endpoint that is off wait no longer; False if none does."""
         return bool(await self._system.call("deliveries_skip_v1", limit=SKIPPED_AT_ONCE))
 
+    async def addresses(self, after: str | None) -> list[dict[str, str]]:
+        """Webhooks (`id`, `url`) after that one whose address has a query and is not sealed."""
+        return await self._system.call("webhook_urls_page_v1", after=after, limit=ADDRESSES_AT_ONCE)
+
+    async def seal_address(self, webhook_id: str, seen: str, url: str, sealed: str) -> bool:
+        """Put the sealed address in the place of that one, in the log too; True: call again."""
+        return await self._system.call(
+            "webhook_url_seal_v1",
+            id=webhook_id,
+            seen=seen,
+            url=url,
+            url_sealed=sealed,
+            limit=LOGGED_AT_ONCE,
+        )
+
     async def mend(self) -> bool:
         """Compare every queue with its deliveries; whether one had to be mended."""
         return bool(await self._system.call("lanes_mend_v1"))
@@ -139,6 +157,7 @@ def _batch(row: dict[str, Any], lease_id: str) -> Batch:
         webhook_id=row["webhook_id"],
         organization_id=OrganizationId(row["organization_id"]),
         url=row["url"],
+        url_sealed=row["url_sealed"],
         timeout_s=float(row["timeout"]),
         retry_count=row["retry_count"],
         template=row["template"],

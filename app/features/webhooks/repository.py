@@ -28,10 +28,11 @@ MAX_INBOX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredWebhook:
-    """A webhook whose headers are sealed."""
+    """A webhook whose headers are sealed, and its address where that holds credentials."""
 
     fields: Mapping[str, Any]
     headers_sealed: str | None
+    url_sealed: str | None
 
 
 class WebhookRepository:
@@ -69,6 +70,7 @@ class WebhookRepository:
             id=seen.fields["id"],
             seen={
                 "url": seen.fields["url"],
+                "url_sealed": seen.url_sealed,
                 "headers_sealed": seen.headers_sealed,
                 "template": seen.fields["template"],
                 "events": seen.fields["events"],
@@ -115,7 +117,7 @@ class WebhookRepository:
 
 
 def _stored(row: dict[str, Any]) -> StoredWebhook:
-    return StoredWebhook(row, row["headers_sealed"])
+    return StoredWebhook(row, row["headers_sealed"], row["url_sealed"])
 
 
 def _refuse(outcome: str) -> None:

@@ -167,7 +167,7 @@ async def replace_webhook(webhook_id: PathId, body: WebhookReplace, webhooks: Wr
 async def update_webhook(webhook_id: PathId, body: WebhookUpdate, webhooks: Writable) -> Webhook:
     """The sent fields only. What waits goes to the new address.
 
-    To another server, headers whose values are hidden must be sent again or dropped.
+    To another server, what is hidden of headers and address must be sent again or dropped.
 
     Switched off, what waits is `skipped`; switched on again, it is told of what happens from then
     on. `POST /{webhook_id}/recover` brings back the rest.

@@ -52,7 +52,11 @@ Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2048),
     Text,
-    Field(description="https; what it answers with a redirect to is not followed."),
+    Field(
+        description="https; what it answers with a redirect to is not followed. Values in its query"
+        " whose names tell of credentials (`token`, `api_secret`, `key`) are shown as `[hidden]`;"
+        " sent back as that, they stay as they are. The path is shown as it is."
+    ),
 ]
 EventName = Annotated[
     str, AfterValidator(_known), Field(json_schema_extra={"pattern": f"^({_NAMES.pattern})$"})

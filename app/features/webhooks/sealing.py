@@ -1,4 +1,4 @@
-"""What is kept encrypted of a webhook: its secrets and its headers."""
+"""What is kept encrypted of a webhook: its secrets, its headers, an address with credentials."""
 
 from collections.abc import Mapping
 
@@ -40,6 +40,26 @@ class WebhookSeals:
         if sealed is None:
             return {}
         return orjson.loads(self._vault.unseal(sealed, purpose=f"webhook_headers:{self._id}"))
+
+    def seal_url(self, url: str) -> str:
+        return self._vault.seal(url, purpose=f"webhook_url:{self._id}")
+
+    def url(self, sealed: str | None, stored: str) -> str:
+        """The address; `stored` where nothing of it is sealed.
+
+        Raises:
+            Unsealable: none of our keys sealed it.
+        """
+        if sealed is None:
+            return stored
+        return self._vault.unseal(sealed, purpose=f"webhook_url:{self._id}")
+
+    def readable_url(self, sealed: str | None, stored: str) -> str | None:
+        """The address; None where it can no longer be read."""
+        try:
+            return self.url(sealed, stored)
+        except Unsealable:
+            return None
 
     def readable_headers(self, sealed: str | None) -> dict[str, str]:
         """The headers; none where they can no longer be read."""

@@ -13,6 +13,7 @@ from app.core.ids import OrganizationId
 from app.core.redaction import redacted_start
 from app.core.schemas import rfc3339
 from app.core.signing import sign
+from app.features.webhooks.addresses import secrets_in, shown_address
 from app.features.webhooks.headers import shown
 from app.features.webhooks.inboxes import InboxAddresses, InboxKey, InboxService
 from app.features.webhooks.queue import Batch, Leased, Outcome, Result
@@ -76,14 +77,15 @@ class Sender:
         seals = WebhookSeals(self._vault, batch.webhook_id)
         try:
             headers = seals.headers(batch.headers_sealed)
+            url = seals.url(batch.url_sealed, batch.url)
             signers = tuple(seals.secret(sealed) for sealed in batch.secrets_sealed)
         except Unsealable:
             log.error("webhook_secret_unreadable", webhook_id=batch.webhook_id)
-            headers, signers = {}, ()
+            headers, url, signers = {}, batch.url, ()
         return Endpoint(
             webhook_id=batch.webhook_id,
-            url=batch.url,
-            inbox=self._inboxes.recognised(batch.url),
+            url=url,
+            inbox=self._inboxes.recognised(url),
             timeout_s=batch.timeout_s,
             retry_count=batch.retry_count,
             template=batch.template,
@@ -113,7 +115,7 @@ class Sender:
             delay_s=delay_s,
             hold_s=min(wished_s, MAX_HOLD_S) if wished_s else None,
             attempt={
-                "url": endpoint.url,
+                "url": shown_address(endpoint.url),
                 "started_at": rfc3339(started_at),
                 "latency_ms": elapsed_ms(self._clock, started_s),
                 "status_code": verdict.status_code,
@@ -225,6 +227,6 @@ def _refusal(status: int) -> dict[str, str]:
 def _text(body: bytes, endpoint: Endpoint) -> str:
     """What the log can keep of an answer, whatever it holds, and repeats of our secrets."""
     signers = {f"signer {place}": signer for place, signer in enumerate(endpoint.signers)}
-    secrets = {**endpoint.headers, **signers}
+    secrets = {**endpoint.headers, **signers, **secrets_in(endpoint.url)}
     text = redacted_start(body, secrets, size=KEPT_ANSWER_BYTES).replace("\x00", "\ufffd")
     return text.encode()[:KEPT_ANSWER_BYTES].decode(errors="ignore")

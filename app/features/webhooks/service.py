@@ -7,6 +7,7 @@ from app.core.ids import new_id
 from app.core.new_secrets import secret_bytes
 from app.core.signing import NEW_SECRET_BYTES, new_secret
 from app.domain_events import EVENTS
+from app.features.webhooks.addresses import kept_address, shown_address, stored_address
 from app.features.webhooks.delivery_schemas import Delivery, Recovery
 from app.features.webhooks.errors import (
     RecoveryUnderWay,
@@ -75,7 +76,7 @@ class WebhookService:
         fields = body.model_dump(mode="json", exclude={"secret"}) | {"id": webhook_id}
         seals = WebhookSeals(self._ports.vault, webhook_id)
         fields["secret_sealed"] = seals.seal_secret(secret)
-        stored = await self._repository.create(self._sealed(seals, fields, before={}))
+        stored = await self._repository.create(self._sealed(seals, fields, seen=None, before={}))
         return self._with_secret(stored, secret)
 
     async def replace(self, webhook_id: str, body: WebhookReplace) -> Webhook:
@@ -102,22 +103,27 @@ class WebhookService:
         sent = changes.get("headers")
         after = {**seen.fields, **changes}
         check_events(after["template"], after["events"])
-        changes = self._sealed(seals, changes, before=before)
+        changes = self._sealed(seals, changes, seen=seen, before=before)
         if "url" in changes:
             check_move(changes["url"], seen.fields["url"], sent=sent, now=before)
         return changes
 
     def _sealed(
-        self, seals: WebhookSeals, fields: dict[str, Any], *, before: dict[str, str]
+        self,
+        seals: WebhookSeals,
+        fields: dict[str, Any],
+        *,
+        seen: StoredWebhook | None,
+        before: dict[str, str],
     ) -> dict[str, Any]:
-        """The fields as they are kept: a checked address, and sealed headers."""
+        """The fields as they are kept: the address checked, and what is secret sealed."""
         if "headers" in fields:
             headers = kept(fields.pop("headers"), before)
             self._check(headers)
             fields["headers_sealed"] = seals.seal_headers(headers)
         if "url" in fields:
             inbox = self._inboxes.canonical(fields["url"])
-            fields["url"] = inbox or self._ports.fetch.canonical(fields["url"])
+            fields |= _kept_url(seals, inbox or self._ports.fetch.canonical(fields["url"]), seen)
         return fields
 
     def _check(self, headers: dict[str, str]) -> None:
@@ -200,7 +206,19 @@ class WebhookService:
     def _shown(self, stored: StoredWebhook) -> Webhook:
         seals = WebhookSeals(self._ports.vault, stored.fields["id"])
         headers = shown(seals.readable_headers(stored.headers_sealed))
-        return Webhook.model_validate({**stored.fields, "headers": headers})
+        url = shown_address(stored.fields["url"])
+        return Webhook.model_validate({**stored.fields, "headers": headers, "url": url})
 
     def _with_secret(self, stored: StoredWebhook, secret: str) -> WebhookWithSecret:
         return WebhookWithSecret(**self._shown(stored).model_dump(), secret=secret)
+
+
+def _kept_url(seals: WebhookSeals, given: str, seen: StoredWebhook | None) -> dict[str, Any]:
+    """The address as it is kept; one that stays is not sealed anew."""
+    before = seals.readable_url(seen.url_sealed, seen.fields["url"]) if seen else None
+    url = kept_address(given, before)
+    stored = stored_address(url)
+    if stored == url:
+        return {"url": url, "url_sealed": None}
+    sealed = seen.url_sealed if seen and url == before else None
+    return {"url": stored, "url_sealed": sealed or seals.seal_url(url)}

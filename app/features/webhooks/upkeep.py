@@ -10,7 +10,9 @@ import structlog
 
 from app.core.background import kept_up
 from app.core.errors import Problem
+from app.features.webhooks.addresses import stored_address
 from app.features.webhooks.queue import DELIVERIES_DUE, DeliveryQueue
+from app.features.webhooks.sealing import WebhookSeals
 from app.features.webhooks.worker import DeliveryWorker
 from app.ports import Ports
 from app.ports.bus import EVENTS_NUMBERED, next_message
@@ -23,6 +25,7 @@ RETRY_POLL_S = 2.0
 UPKEEP_EVERY_S = 1.0
 PURGE_EVERY_S = 60.0
 PURGED_BATCHES = 20
+SEAL_EVERY_S = 60.0
 KEPT_DAYS = 30
 # After the streams' and requests' own time to end, which the process is given before.
 FINISH_S = 4.0
@@ -82,6 +85,28 @@ class Upkeep:
                 await self._all(partial(self._queue.purge, days=KEPT_DAYS), times=PURGED_BATCHES)
             await asyncio.sleep(UPKEEP_EVERY_S)
 
+    async def seal(self) -> None:
+        """Seal the credentials in addresses that an earlier release has kept in clear, or keeps."""
+        while True:
+            await self._once(self._seal_addresses)
+            await asyncio.sleep(SEAL_EVERY_S)
+
+    async def _seal_addresses(self) -> None:
+        after: str | None = None
+        while page := await self._queue.addresses(after):
+            after = page[-1]["id"]
+            for webhook in page:
+                await self._seal_address(webhook["id"], webhook["url"])
+
+    async def _seal_address(self, webhook_id: str, url: str) -> None:
+        stored = stored_address(url)
+        if stored == url:
+            return
+        sealed = WebhookSeals(self._ports.vault, webhook_id).seal_url(url)
+        has_more = True
+        while has_more:
+            has_more = await self._queue.seal_address(webhook_id, url, stored, sealed)
+
     async def _once(self, step: Callable[[], Awaitable[Any]]) -> bool:
         """Whether the step found anything to do."""
         try:
@@ -106,7 +131,8 @@ async def open_deliveries(ports: Ports) -> FeatureContext:
     worker = DeliveryWorker(ports)
     upkeep = Upkeep(ports, worker)
     async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as sending:
-        loops = [upkeep.follow, upkeep.listen, upkeep.keep, partial(worker.claim, sending)]
+        loops = [upkeep.follow, upkeep.listen, upkeep.keep, upkeep.seal]
+        loops.append(partial(worker.claim, sending))
         background = [tasks.create_task(kept_up(loop)) for loop in loops]
         reporting = tasks.create_task(kept_up(worker.report))
         try:
