@@ -67,7 +67,11 @@ class HttpConfig(Body):
         str,
         StringConstraints(min_length=1, max_length=2000),
         Text,
-        Field(description="With placeholders in path and query only; scheme and host are fixed."),
+        Field(
+            description="With placeholders in path and query only; scheme and host are fixed. Shown"
+            " as it is: a credential belongs into secrets, sent by `auth` (`send_in: query`) or as"
+            " `{secrets.name}` in `query`."
+        ),
     ]
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     headers: dict[HeaderName, Template] = Field(default={}, max_length=30)
