@@ -27,10 +27,10 @@ class Blocks:
     def paragraph(self, text: str) -> None:
         self._put(text)
 
-    def table(self, rows: Iterable[Sequence[str]]) -> None:
+    def table(self, rows: Iterable[Sequence[str]], titles: int = 0) -> None:
         """Each row as an item, its cells with the names of their columns."""
         self._last_was_item = False
-        for line, is_row in table_lines(rows):
+        for line, is_row in table_lines(rows, titles=titles):
             if is_row:
                 self.item(line)
             else:

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.adapters.parser.blocks import PAGE_BREAK, Blocks
-from app.adapters.parser.tables import labelled
+from app.adapters.parser.grid import Grid, span
 
 _HEADING_NAME = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _OFF = ("0", "false", "off")
 # Text that was moved or struck out, and what older programs are shown instead.
 _UNSEEN = frozenset(("Fallback", "moveFrom", "del"))
 _SIGNS = {"tab": " ", "br": " ", "cr": " ", "noBreakHyphen": "-", "ptab": " "}
+_SHAPES = frozenset(("gridBefore", "tblHeader", "gridSpan", "vMerge"))
 _BASES = 10
 
 
@@ -87,8 +88,29 @@ class Paragraph:
 class Table:
     """A table while its rows are read."""
 
-    rows: list[list[str]] = field(default_factory=list[list[str]])
+    grid: Grid = field(default_factory=Grid)
     cell: list[str] = field(default_factory=list[str])
+    across: int = 1
+    is_continued: bool = False
+
+    def shape(self, name: str, value: str) -> None:
+        """What the file says of the row or of the cell before its text."""
+        if name == "gridBefore":
+            self.grid.cell("", across=span(value))
+        elif name == "tblHeader" and value not in _OFF:
+            self.grid.mark_title()
+        elif name == "gridSpan":
+            self.across = span(value)
+        elif name == "vMerge":
+            self.is_continued = value != "restart"
+
+    def end_cell(self) -> None:
+        """The cell is whole."""
+        if self.is_continued:
+            self.grid.continued(across=self.across)
+        else:
+            self.grid.cell(" ".join(self.cell), across=self.across)
+        self.cell, self.across, self.is_continued = [], 1, False
 
 
 class Body:
@@ -107,16 +129,14 @@ class Body:
             self._unseen += 1
         elif name == "p":
             self._paragraphs.append(Paragraph())
-        elif name in ("tbl", "tr", "tc"):
-            self._begin_table(name)
+        elif name == "tbl":
+            self._tables.append(Table())
+        elif name == "tr" and self._tables:
+            self._tables[-1].grid.begin_row()
+        elif name in _SHAPES and self._tables:
+            self._tables[-1].shape(name, attributes.get("val", ""))
         elif self._paragraphs:
             self._within(name, self._paragraphs[-1], attributes)
-
-    def _begin_table(self, name: str) -> None:
-        if name == "tbl":
-            self._tables.append(Table())
-        elif self._tables and name == "tr":
-            self._tables[-1].rows.append([])
 
     def _within(self, name: str, paragraph: Paragraph, attributes: Mapping[str, str]) -> None:
         value = attributes.get("val", "")
@@ -153,10 +173,8 @@ class Body:
             self._in_run = self._is_hidden = False
         elif name == "p" and self._paragraphs:
             self._close(self._paragraphs.pop())
-        elif name == "tc" and self._tables and self._tables[-1].rows:
-            table = self._tables[-1]
-            table.rows[-1].append(" ".join(table.cell))
-            table.cell = []
+        elif name == "tc" and self._tables:
+            self._tables[-1].end_cell()
         elif name == "tbl" and self._tables:
             self._close_table(self._tables.pop())
 
@@ -177,7 +195,6 @@ class Body:
 
     def _close_table(self, table: Table) -> None:
         if self._tables:
-            rows = (labelled((), row) for row in table.rows)
-            self._tables[-1].cell.append("; ".join(row for row in rows if row))
+            self._tables[-1].cell.append(table.grid.in_a_line())
         else:
-            self._blocks.table(table.rows)
+            self._blocks.table(*table.grid.finished())

@@ -1,10 +1,12 @@
 """Walks an HTML tree of any depth and writes Markdown: headings, lists, rows with their header."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.adapters.parser.tables import labelled
+from app.adapters.parser.grid import Grid, span
+from app.adapters.parser.tables import has_figures_below, table_lines
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -31,20 +33,28 @@ _MAX_INDENT = 6
 class _Table:
     """A table of data while its rows are read."""
 
-    header: list[str] = field(default_factory=list[str])
-    cells: list[str] = field(default_factory=list[str])
-    is_header: bool = True
-    has_rows: bool = False
+    grid: Grid = field(default_factory=Grid)
+    has_names_only: bool = True
 
-    def row(self) -> str:
-        """The row that has ended, each cell with the name of its column; "" for the header."""
-        cells, self.cells = self.cells, []
-        is_header, self.is_header = self.is_header, True
-        if is_header and not self.header:
-            self.header = cells
-            return ""
-        self.has_rows = True
-        return labelled(self.header if len(cells) == len(self.header) else (), cells)
+    def begin_row(self) -> None:
+        self.grid.begin_row()
+        self.has_names_only = True
+
+    def cell(self, node: "LexborNode", text: str) -> None:
+        """A cell that has ended."""
+        shape = node.attributes
+        self.grid.cell(text, across=span(shape.get("colspan")), down=span(shape.get("rowspan")))
+        self.has_names_only = self.has_names_only and _is_name(node, text)
+
+    def end_row(self) -> None:
+        if self.has_names_only:
+            self.grid.mark_title()
+
+    def lines(self) -> Iterator[tuple[str, bool]]:
+        """The rows; two columns that nothing marks as named are as often a name and its value."""
+        rows, titles = self.grid.finished()
+        is_guessed = max(map(len, rows), default=0) > 2 or has_figures_below(rows)
+        return table_lines(rows, titles=titles, is_guessed=is_guessed)
 
 
 class MarkdownWriter:
@@ -104,8 +114,7 @@ class MarkdownWriter:
     def _begin(self, tag: str, node: "LexborNode") -> None:
         if self._in_data and tag != "table":
             self._inline.append(" ")
-            if tag in ("td", "th"):
-                self._inline.clear()
+            self._begin_in_table(tag)
             return
         self._flush()
         if tag in ("ul", "ol"):
@@ -119,32 +128,39 @@ class MarkdownWriter:
         elif heading := _HEADING.fullmatch(tag):
             self._prefix = "#" * int(heading[1]) + " "
 
+    def _begin_in_table(self, tag: str) -> None:
+        table = self._tables[-1]
+        if tag in ("td", "th"):
+            self._inline.clear()
+        elif tag == "tr" and table is not None:
+            table.begin_row()
+
     def _leave(self, node: "LexborNode") -> None:
         tag = node.tag or ""
         if tag not in _BLOCKS or _is_hidden(node):
             return
         if self._in_data and tag not in ("table", "caption"):
-            self._leave_in_table(tag)
+            self._leave_in_table(tag, node)
             return
         self._flush()
         if tag in ("ul", "ol"):
             self._lists.pop()
         elif tag == "table":
             table = self._tables.pop()
-            self._put(" — ".join(table.header) if table and not table.has_rows else "")
+            for line, is_row in table.lines() if table else ():
+                self._put(line, prefix="- " if is_row else "")
         elif tag == "li" or _HEADING.fullmatch(tag):
             self._prefix = ""
 
-    def _leave_in_table(self, tag: str) -> None:
+    def _leave_in_table(self, tag: str, node: "LexborNode") -> None:
         table = self._tables[-1]
         if table is None:
             return
         if tag in ("td", "th"):
-            table.cells.append(_collapsed("".join(self._inline)))
-            table.is_header = table.is_header and tag == "th"
+            table.cell(node, _collapsed("".join(self._inline)))
             self._inline.clear()
         elif tag == "tr":
-            self._put(table.row(), prefix="- ")
+            table.end_row()
         else:
             self._inline.append(" ")
 
@@ -187,6 +203,14 @@ class MarkdownWriter:
 
 def _collapsed(text: str) -> str:
     return " ".join(text.split())
+
+
+def _is_name(cell: "LexborNode", text: str) -> bool:
+    """Whether a cell is one of names, by its tag or as all of it is bold; an empty one may be."""
+    if cell.tag == "th" or not text:
+        return True
+    bold = cell.css_first("b, strong")
+    return bold is not None and _collapsed(bold.text()) == text
 
 
 def _is_hidden(node: "LexborNode") -> bool:

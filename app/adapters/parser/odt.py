@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from app.adapters.parser import archive, xml_reading
 from app.adapters.parser.archive import Archive, mimetype_of
 from app.adapters.parser.blocks import PAGE_BREAK, Blocks
+from app.adapters.parser.grid import Grid, span
 from app.adapters.parser.office import nothing_in
 from app.adapters.parser.open_document import refuse_encrypted
-from app.adapters.parser.tables import labelled
 from app.adapters.parser.xml_reading import read_xml
 from app.ports.parser import ParsedText, Parser
 
@@ -17,6 +17,7 @@ CONTENT_TYPE = "application/vnd.oasis.opendocument.text"
 _TYPES = (CONTENT_TYPE, f"{CONTENT_TYPE}-template")
 # What was deleted, what is said beside the text, and what only programs read.
 _UNSEEN = frozenset(("tracked-changes", "annotation", "forms", "sequence-decls", "ruby-text"))
+_SHAPES = frozenset(("table-header-rows", "table-row", "table-cell"))
 _SIGNS = {"s": " ", "tab": " ", "line-break": " ", "soft-page-break": PAGE_BREAK}
 
 
@@ -28,8 +29,37 @@ class _Paragraph:
 
 @dataclass
 class _Table:
-    rows: list[list[str]] = field(default_factory=list[list[str]])
+    grid: Grid = field(default_factory=Grid)
     cell: list[str] = field(default_factory=list[str])
+    across: int = 1
+    down: int = 1
+    repeated: int = 1
+    in_titles: bool = False
+    empty: int = 0
+
+    def shape(self, name: str, attributes: Mapping[str, str]) -> None:
+        """A row begins, or a cell; a covered one is where the one that spans it is already."""
+        if name == "table-row":
+            self.grid.begin_row(is_title=self.in_titles)
+            self.empty = 0
+        elif name == "table-cell":
+            self.across = span(attributes.get("number-columns-spanned"))
+            self.down = span(attributes.get("number-rows-spanned"))
+            self.repeated = span(attributes.get("number-columns-repeated"))
+        else:
+            self.in_titles = True
+
+    def end_cell(self) -> None:
+        """The cell is whole. Empty ones count only where another follows."""
+        text, self.cell = " ".join(self.cell), []
+        if not text and self.repeated > 1:
+            self.empty += self.repeated
+            return
+        for _ in range(self.empty):
+            self.grid.cell("")
+        for _ in range(self.repeated):
+            self.grid.cell(text, across=self.across, down=self.down)
+        self.empty = 0
 
 
 class _Body:
@@ -52,8 +82,8 @@ class _Body:
             self._lists += 1
         elif name == "table":
             self._tables.append(_Table())
-        elif name == "table-row" and self._tables:
-            self._tables[-1].rows.append([])
+        elif name in _SHAPES and self._tables:
+            self._tables[-1].shape(name, attributes)
         elif name in _SIGNS and not self._unseen:
             self._sign(_SIGNS[name])
 
@@ -70,12 +100,18 @@ class _Body:
             self._close(self._paragraphs.pop())
         elif name == "list":
             self._lists -= 1
-        elif name == "table-cell" and self._tables and self._tables[-1].rows:
-            table = self._tables[-1]
-            table.rows[-1].append(" ".join(table.cell))
-            table.cell = []
         elif name == "table" and self._tables:
             self._close_table(self._tables.pop())
+        elif self._tables:
+            self._within_table(name, self._tables[-1])
+
+    def _within_table(self, name: str, table: _Table) -> None:
+        if name == "table-cell":
+            table.end_cell()
+        elif name == "covered-table-cell":
+            table.cell = []
+        elif name == "table-header-rows":
+            table.in_titles = False
 
     def data(self, text: str) -> None:
         if self._paragraphs and not self._unseen:
@@ -94,10 +130,9 @@ class _Body:
 
     def _close_table(self, table: _Table) -> None:
         if self._tables:
-            rows = (labelled((), row) for row in table.rows)
-            self._tables[-1].cell.append("; ".join(row for row in rows if row))
+            self._tables[-1].cell.append(table.grid.in_a_line())
         else:
-            self._blocks.table(table.rows)
+            self._blocks.table(*table.grid.finished())
 
 
 def _claims(content: bytes, name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.adapters.parser.blocks import Blocks
+from app.adapters.parser.grid import Grid, span
 
 _TITLES = ("title", "ctrTitle")
 # What stands on every slide: its number, the date, the company's name.
@@ -16,7 +17,7 @@ class Shape:
 
     kind: str = ""
     paragraphs: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    rows: list[list[str]] = field(default_factory=list[list[str]])
+    table: Grid | None = None
     is_hidden: bool = False
 
 
@@ -27,6 +28,8 @@ class Slide:
         self._shapes: list[Shape] = []
         self._text: list[str] = []
         self._cell: list[str] = []
+        # How far the cell spans, across and down; nothing for one that another spans.
+        self._span: tuple[int, int] | None = None
         self._depth = 0
         self._in_text = self._is_hidden = self._in_fallback = False
 
@@ -53,10 +56,18 @@ class Slide:
             self._text, self._depth = [], 0
         elif name == "pPr" and attributes.get("lvl", "").isdecimal():
             self._depth = int(attributes["lvl"][:2])
-        elif name == "tr":
-            shape.rows.append([])
+        elif name == "tbl":
+            shape.table = Grid()
+        elif shape.table:
+            self._within_table(name, shape.table, attributes)
+
+    def _within_table(self, name: str, table: Grid, attributes: Mapping[str, str]) -> None:
+        if name == "tr":
+            table.begin_row()
         elif name == "tc":
-            self._cell = []
+            is_covered = {attributes.get("hMerge"), attributes.get("vMerge")} & {"1", "true"}
+            spans = span(attributes.get("gridSpan")), span(attributes.get("rowSpan"))
+            self._cell, self._span = [], None if is_covered else spans
 
     def end(self, name: str) -> None:
         if name == "t":
@@ -67,8 +78,8 @@ class Slide:
             return
         elif name == "p":
             self._close("".join(self._text).strip(), self._shapes[-1])
-        elif name == "tc" and self._shapes[-1].rows:
-            self._shapes[-1].rows[-1].append(" ".join(self._cell))
+        elif name == "tc" and self._span and (table := self._shapes[-1].table):
+            table.cell(" ".join(self._cell), across=self._span[0], down=self._span[1])
 
     def data(self, text: str) -> None:
         if self._in_text and not self._in_fallback:
@@ -76,7 +87,7 @@ class Slide:
 
     def _close(self, text: str, shape: Shape) -> None:
         self._text = []
-        if shape.rows:
+        if shape.table:
             self._cell.append(text)
         elif text:
             shape.paragraphs.append((self._depth, text))
@@ -112,4 +123,5 @@ def _write(shape: Shape, blocks: Blocks) -> None:
             blocks.item(text, depth=depth)
         else:
             blocks.paragraph(text)
-    blocks.table(shape.rows)
+    if shape.table:
+        blocks.table(*shape.table.finished())

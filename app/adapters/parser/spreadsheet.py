@@ -6,6 +6,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from app.adapters.parser.blocks import Blocks
+from app.adapters.parser.grid import MAX_REPEATED_CHARS, MAX_SPAN
+from app.adapters.parser.tables import Repeated
 from app.ports.parser import (
     DocumentEmpty,
     DocumentEncrypted,
@@ -21,6 +23,8 @@ LIBRARIES = ("python_calamine", "datetime")
 MAX_CELLS = 2_000_000
 # A sheet is laid out whole, empty cells too, at some 30 bytes each.
 MAX_AREA = 16_000_000
+MAX_MERGED = 10_000
+MAX_MERGED_ROWS = 1_000
 
 
 def sheets_text(content: bytes) -> ParsedText:
@@ -32,8 +36,10 @@ def sheets_text(content: bytes) -> ParsedText:
         book = _opened(content)
         cells = 0
         for name in _visible(book):
-            rows = list(_rows(book.get_sheet_by_name(name), MAX_CELLS - cells))
+            sheet = book.get_sheet_by_name(name)
+            rows = list(_rows(sheet, MAX_CELLS - cells))
             cells += sum(sum(map(bool, row)) for row in rows)
+            _spread(rows, sheet.merged_cell_ranges or [])
             if any(map(any, rows)):
                 blocks.heading(1, name)
                 blocks.table(rows)
@@ -76,6 +82,19 @@ def _rows(sheet: "CalamineSheet", room: int) -> Iterator[list[str]]:
         if room < 0:
             raise DocumentTooComplex(f"More than {MAX_CELLS} cells are filled.")
         yield row
+
+
+def _spread(rows: list[list[str]], merged: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+    """Put what merged cells show in each of them, but for a title across a whole row."""
+    for (top, left), (bottom, right) in merged[:MAX_MERGED]:
+        first = rows[top] if top < len(rows) else []
+        text = first[left] if left < len(first) else ""
+        is_title = right > left and sum(map(bool, first)) == 1
+        if not text or is_title or len(text) > MAX_REPEATED_CHARS:
+            continue
+        for row in rows[top : min(bottom, top + MAX_MERGED_ROWS) + 1]:
+            for column in range(left, min(right, left + MAX_SPAN, len(row) - 1) + 1):
+                row[column] = Repeated(text) if column > left else text
 
 
 Cell = str | float | bool | datetime.date | datetime.time | datetime.datetime | datetime.timedelta
