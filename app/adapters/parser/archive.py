@@ -3,7 +3,7 @@
 import struct
 import zipfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from posixpath import normpath
@@ -47,9 +47,24 @@ def mimetype_of(content: bytes) -> str:
 
 
 def is_office_file(content: bytes, folder: str) -> bool:
-    """Whether the bytes are an Office Open XML file whose parts are in `word/`, `ppt/` or `xl/`."""
+    """Whether the bytes are an Office Open XML file whose parts are in `word/`, `ppt/` or `xl/`.
+
+    Also the beginning of one, which is missing its directory: it is opened only to be refused.
+    """
+    if content.startswith(_SIGN) and _end_of(content) is None:
+        return any(name.startswith(folder.encode()) for name in _begun(content))
     names = directory_of(content)
     return b"[Content_Types].xml" in names and folder.encode() in names
+
+
+def _begun(content: bytes) -> Iterator[bytes]:
+    """How the names of the first entries begin, as the entries themselves tell them."""
+    place = 0
+    for _ in range(MAX_ENTRIES):
+        yield content[place + 30 : place + 38]
+        place = content.find(_SIGN, place + len(_SIGN))
+        if place < 0:
+            return
 
 
 def _end_of(content: bytes) -> tuple[int, int] | None:

@@ -7,12 +7,27 @@ from typing import Any, cast
 
 from app.adapters.parser.blocks import HEADING_LEVELS, Blocks
 from app.adapters.parser.decoding import LIBRARIES, decode, looks_binary
-from app.ports.parser import DocumentEmpty, DocumentUnreadable, ParsedText, Parser
+from app.ports.parser import (
+    DocumentEmpty,
+    DocumentTooComplex,
+    DocumentUnreadable,
+    ParsedText,
+    Parser,
+)
 
 EXTENSIONS = (".json", ".jsonl", ".ndjson")
 _HEAD_BYTES = 1_000
+# What is smaller is read whole to tell it from prose: `[1] Fulano ... [2]`.
+_TRIED_BYTES = 64 * 1024
 _OPENING = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\d-])")
 _ENDS = (b"}", b"]")
+_MARKS = b"\xff\xfe\xef\xbb\xbf"
+# What a beginning of it is made of; the last of its signs may be cut off.
+_SIGNS = re.compile(
+    rb"(?:[\s{}\[\],:]|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|[\d.eE+-]|true|false|null|NaN)*+"
+    rb"[a-zA-Z]{0,4}\Z",
+    re.DOTALL,
+)
 
 
 def _claims(content: bytes, name: str) -> bool:
@@ -22,12 +37,29 @@ def _claims(content: bytes, name: str) -> bool:
     head = content[:_HEAD_BYTES].replace(b"\x00", b"")
     if name.lower().endswith(EXTENSIONS):
         return True
-    return bool(_OPENING.match(head.lstrip(b"\xff\xfe"))) and tail.endswith(_ENDS)
+    is_likely = bool(_OPENING.match(head.lstrip(b"\xff\xfe"))) and tail.endswith(_ENDS)
+    if len(content) > _TRIED_BYTES:
+        return is_likely and bool(_SIGNS.match(head.lstrip(_MARKS)))
+    return is_likely and _is_json(content.replace(b"\x00", b"").lstrip(_MARKS))
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        # Its structure is ASCII, whatever its strings are.
+        _value(content.decode("latin-1").strip())
+    except DocumentTooComplex:
+        return True
+    except DocumentUnreadable:
+        return False
+    return True
 
 
 def _parse(content: bytes) -> ParsedText:
     blocks = Blocks()
-    _write(_value(decode(content).removeprefix("\ufeff").strip()), blocks, level=1)
+    try:
+        _write(_value(decode(content).removeprefix("\ufeff").strip()), blocks, level=1)
+    except RecursionError:
+        raise _too_deep() from None
     if not blocks.text:
         raise DocumentEmpty
     return ParsedText((blocks.text,), is_markdown=True)
@@ -51,7 +83,14 @@ _TEXT_ENDS = ("}", "]")
 
 def _read(text: str) -> Any:
     # Numbers stay as they are written: prices keep their cents, and a long one costs nothing.
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> DocumentTooComplex:
+    return DocumentTooComplex("Its values are nested too deeply.")
 
 
 def _damaged(error: ValueError) -> DocumentUnreadable:

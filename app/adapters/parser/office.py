@@ -11,7 +11,7 @@ OLE_SIGN = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
-def is_encrypted(content: bytes, name: str, extensions: tuple[str, ...]) -> bool:
+def is_encrypted(content: bytes, name: str = "", extensions: tuple[str, ...] = ("",)) -> bool:
     """Whether this is an office file with a password; only its name can tell which kind."""
     is_package = content.startswith(OLE_SIGN) and _ENCRYPTED in content
     return is_package and name.lower().endswith(extensions)

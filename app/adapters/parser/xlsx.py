@@ -14,7 +14,8 @@ _COLUMN = re.compile(rb"\sr=[\"']([A-Za-z]{1,3})[0-9]")
 
 
 def _claims(content: bytes, name: str) -> bool:
-    return is_office_file(content, "xl/") or is_encrypted(content, name, EXTENSIONS)
+    # Whatever its name: what has a password is refused, whichever kind it is.
+    return is_office_file(content, "xl/") or is_encrypted(content)
 
 
 def _parse(content: bytes) -> ParsedText:
