@@ -5,9 +5,10 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 
-from app.adapters.parser import decoding
+from app.adapters.parser import decoding, html_tree
 from app.adapters.parser.blocks import Blocks
 from app.adapters.parser.decoding import decode, looks_binary
+from app.adapters.parser.html_tree import tree_of
 from app.adapters.parser.html_writer import MarkdownWriter
 from app.ports.parser import DocumentEmpty, DocumentUnreadable, ParsedText, Parser
 
@@ -71,14 +72,12 @@ def _bodies(message: EmailMessage) -> list[EmailMessage]:
 
 
 def _text(part: EmailMessage) -> str:
-    from selectolax.lexbor import LexborHTMLParser
-
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes) or not payload.strip() or looks_binary(payload):
         return ""
     text = decode(payload, declared=part.get_content_charset())
     if part.get_content_type() == "text/html":
-        return MarkdownWriter().written(LexborHTMLParser(text.replace("\x00", "")))
+        return MarkdownWriter().written(tree_of(text))
     return text
 
 
@@ -88,5 +87,5 @@ PARSER = Parser(
     EXTENSIONS,
     _claims,
     _parse,
-    (*decoding.LIBRARIES, "selectolax.lexbor", "email._header_value_parser", "quopri", "base64"),
+    (*decoding.LIBRARIES, *html_tree.LIBRARIES, "email._header_value_parser", "quopri", "base64"),
 )

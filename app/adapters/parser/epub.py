@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from app.adapters.parser import archive, decoding, xml_reading
+from app.adapters.parser import archive, decoding, html_tree, xml_reading
 from app.adapters.parser.archive import Archive, mimetype_of, path_of
 from app.adapters.parser.decoding import decode
+from app.adapters.parser.html_tree import tree_of
 from app.adapters.parser.html_writer import MarkdownWriter
 from app.adapters.parser.xml_reading import read_xml
 from app.ports.parser import (
@@ -85,10 +86,7 @@ def _hear(parts: Archive, name: str, book: _Book) -> None:
 
 
 def _chapter(content: bytes) -> str:
-    from selectolax.lexbor import LexborHTMLParser
-
-    page = LexborHTMLParser(decode(content).replace("\x00", "")) if content.strip() else None
-    return MarkdownWriter().written(page) if page else ""
+    return MarkdownWriter().written(tree_of(decode(content))) if content.strip() else ""
 
 
 PARSER = Parser(
@@ -97,5 +95,5 @@ PARSER = Parser(
     EXTENSIONS,
     _claims,
     _parse,
-    (*archive.LIBRARIES, *xml_reading.LIBRARIES, *decoding.LIBRARIES, "selectolax.lexbor"),
+    (*archive.LIBRARIES, *xml_reading.LIBRARIES, *decoding.LIBRARIES, *html_tree.LIBRARIES),
 )

@@ -2,7 +2,9 @@
 
 import re
 
-from app.adapters.parser.decoding import LIBRARIES, decode, looks_binary
+from app.adapters.parser import decoding, html_tree
+from app.adapters.parser.decoding import decode, looks_binary
+from app.adapters.parser.html_tree import tree_of
 from app.adapters.parser.html_writer import MarkdownWriter
 from app.ports.parser import ParsedText, Parser
 
@@ -26,13 +28,11 @@ def _claims(content: bytes, name: str) -> bool:
 
 
 def _parse(content: bytes) -> ParsedText:
-    from selectolax.lexbor import LexborHTMLParser
-
     declared = _CHARSET.search(content[:_SNIFFED_BYTES])
     text = decode(content, declared=declared[1].decode("ascii") if declared else None)
-    # Lexbor would end the text there.
-    page = LexborHTMLParser(text.replace("\x00", ""))
-    return ParsedText((MarkdownWriter().written(page),), is_markdown=True)
+    return ParsedText((MarkdownWriter().written(tree_of(text)),), is_markdown=True)
 
 
-PARSER = Parser("html", "text/html", EXTENSIONS, _claims, _parse, (*LIBRARIES, "selectolax.lexbor"))
+PARSER = Parser(
+    "html", "text/html", EXTENSIONS, _claims, _parse, (*decoding.LIBRARIES, *html_tree.LIBRARIES)
+)

@@ -109,6 +109,18 @@ async def test_tags_nested_a_million_times_are_bounded():
         await text_of(b"<html>" + b"<div>" * 1_000_000 + b"fundo", limits)
 
 
+@pytest.mark.parametrize("deep", [b"<div>" * 20_000, b"<div><p><section>" * 10_000])
+async def test_blocks_nested_too_deeply_are_refused_with_a_reason(deep):
+    with pytest.raises(DocumentTooComplex, match="nested more than"):
+        await text_of(b"<html>" + deep + b"fundo")
+
+
+async def test_blocks_side_by_side_and_those_that_a_script_writes_are_not_nested():
+    script = b"<script>document.write('" + b"<div>" * 10_000 + b"')</script>"
+    page = b"<html>" + script + b"<!-- " + b"<div>" * 10_000 + b"-->" + b"<div>um</div>" * 6_000
+    assert (await text_of(page)).count("um") == 6_000
+
+
 async def test_a_flood_of_entities_is_only_long():
     limits = Limits(cpu_s=10, output_chars=500_000)
     assert (await text_of(b"<html>" + b"&amp;&#x41; " * 1000, limits)).startswith("&A &A")

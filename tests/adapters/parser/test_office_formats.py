@@ -11,6 +11,7 @@ from app.ports.parser import (
     Cut,
     DocumentEmpty,
     DocumentEncrypted,
+    DocumentTooComplex,
     DocumentUnreadable,
     DocumentWithoutText,
     ParsedText,
@@ -174,6 +175,12 @@ def test_json_becomes_headings_and_rows_with_numbers_as_they_are_written():
         "- nome: a — em.cidade: Recife\n- nome: b"
     )
     assert text_of(b'{"a": 1}\n{"a": "dois"}\n') == "- a: 1\n- a: dois"
+
+
+@pytest.mark.parametrize("deep", ['{"a":' * 900 + "1" + "}" * 900, "[" * 9_000 + "]" * 9_000])
+def test_json_that_is_nested_too_deeply_is_told_so(deep):
+    with pytest.raises(DocumentTooComplex, match="nested too deeply"):
+        parsed(deep.encode())
 
 
 @pytest.mark.parametrize(
