@@ -64,6 +64,31 @@ def pdf_with(*pages: str) -> bytes:
     return pages_of(contents, range(len(contents)))
 
 
+def ruled_pdf(*pages: Sequence[Sequence[str]], gaps: Sequence[tuple[int, int]] = ()) -> bytes:
+    """A page for each table between two lines of text; each cell is in a box of its own.
+
+    `gaps` are cells, by row and column, that are one with the cell at their left.
+    """
+    contents = []
+    for number, rows in enumerate(pages):
+        steps = [_shown(60, 780, f"Lista {'abc'[number]}")]
+        for row, cells in enumerate(rows):
+            for column, cell in enumerate(cells):
+                left, bottom = 60 + 120 * column, 720 - 30 * row
+                width = 240 if (row, column + 1) in gaps else 120
+                if (row, column) not in gaps:
+                    steps.append(b"%d %d %d 30 re S" % (left, bottom, width))
+                for at, line in enumerate(cell.split("\n")):
+                    steps.append(_shown(left + 4, bottom + 18 - 12 * at, line))
+        steps.append(_shown(60, 680 - 30 * len(rows), f"Fim da lista {'abc'[number]}."))
+        contents.append(zlib.compress(b"\n".join(steps)))
+    return pages_of(contents, range(len(contents)))
+
+
+def _shown(left: int, bottom: int, text: str) -> bytes:
+    return b"BT /F1 10 Tf %d %d Td (%b) Tj ET" % (left, bottom, text.encode("cp1252"))
+
+
 def pdf_of_shared_content(pages: int) -> bytes:
     """Many pages that show one content stream of 6 MB, which packs into 30 KB."""
     content = b"BT /F1 1 Tf 10 10 Td (abcdefghij) Tj ET\n" * 150_000

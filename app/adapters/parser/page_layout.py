@@ -40,6 +40,13 @@ class Line:
     last_bottom: float
     size: float
     is_bold: bool
+    # A row of a table, or its title: it is whole, whatever stands around it.
+    table_kind: str = ""
+
+    @classmethod
+    def of_table(cls, text: str, is_row: bool) -> "Line":
+        kind = "item" if is_row else "paragraph"
+        return cls(text, 0.0, 0.0, 0.0, 0.0, 0.0, is_bold=False, table_kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class _Block:
 def flowing(pages: Sequence[Sequence[Line]]) -> Iterator[str]:
     """Each page's text; joined they are the document, sentences that run over included."""
     kept = _without_running_titles(pages)
-    levels = _heading_levels([line for page in kept for line in page])
+    levels = _heading_levels([line for page in kept for line in page if not line.table_kind])
     texts = [_page_text(page, levels) for page in kept]
     for text, following in zip(texts, [*texts[1:], ""], strict=True):
         if _runs_over(text, following):
@@ -133,6 +140,8 @@ def _usual_distance(lines: Sequence[Line]) -> float:
 
 def _continues(above: Line, line: Line, around: Sequence[Line], *, usual: float) -> bool:
     """Whether a line goes on with the paragraph of the line above it."""
+    if above.table_kind or line.table_kind:
+        return False
     if abs(above.size - line.size) > 0.1 * line.size or above.is_bold != line.is_bold:
         return False
     if _ITEM.match(line.text):
@@ -159,6 +168,8 @@ def _block(paragraph: Sequence[Line], levels: dict[tuple[float, bool], int]) -> 
         text += f" {line.text}"
     text = _BROKEN_WORD.sub("", _ENCLITIC.sub("-", text)).replace(HYPHEN, "-")
     first = replace(paragraph[0], text=text)
+    if first.table_kind:
+        return _Block(f"- {text}" if first.table_kind == "item" else text, first.table_kind)
     item = _ITEM.match(text)
     level = levels.get((first.size, first.is_bold))
     is_short = len(text) <= MAX_HEADING_CHARS and not text.endswith((".", ";", ","))

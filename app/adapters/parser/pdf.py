@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from app.adapters.parser.page_layout import Line, flowing
+from app.adapters.parser.pdf_tables import Page, lines_of, page_of
 from app.ports.parser import (
     DocumentEncrypted,
     DocumentTooComplex,
@@ -19,7 +20,7 @@ MAX_PAGES = 2_000
 # A page with more is no page for readers; its geometry alone would take minutes.
 MAX_PAGE_CHARS = 1_000_000
 BOLD_WEIGHT = 600
-_LIBRARIES = ("pypdfium2", "encodings.utf_16_le")
+_LIBRARIES = ("pypdfium2", "ctypes", "encodings.utf_16_le")
 _HEADER = b"%PDF-"
 # Where readers look for the header and for the end mark of a file that something was added to.
 _LOOK_BYTES = 1024
@@ -36,7 +37,7 @@ def _parse(content: bytes) -> ParsedText:
     count = len(document)
     if count > MAX_PAGES:
         raise DocumentTooComplex(f"It has {count} pages; {MAX_PAGES} are read at most.")
-    pages = [_lines(document, number) for number in range(count)]
+    pages = list(lines_of([_page(document, number) for number in range(count)]))
     if not any(pages):
         raise DocumentWithoutText(
             f"None of its {count} pages holds text that can be selected: it may be a scan."
@@ -59,18 +60,18 @@ def _opened(content: bytes) -> "PdfDocument":
     return document
 
 
-def _lines(document: "PdfDocument", number: int) -> list[Line]:
+def _page(document: "PdfDocument", number: int) -> Page:
     import pypdfium2 as pdfium
 
     try:
         page = document[number]
     except pdfium.PdfiumError:
-        return []  # a damaged page; the others may be whole
+        return Page()  # a damaged page; the others may be whole
     try:
         text_page = page.get_textpage()
-        return _lines_of(text_page)
+        return page_of(page, text_page, _lines_of(text_page))
     except pdfium.PdfiumError:
-        return []
+        return Page()
     finally:
         page.close()
 

@@ -21,6 +21,7 @@ from tests.support.documents import (
     pdf_of_nested_compression,
     pdf_of_shared_content,
     pdf_with,
+    ruled_pdf,
 )
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +133,48 @@ async def test_columns_are_read_one_after_the_other():
     ]
     (chunk,) = await read(pages_of([zlib.compress(b"\n".join(steps))], [0]))
     assert chunk.content == " ".join((*left, *right))
+
+
+PLANS = [
+    ["Plano", "Mensal", "Anual"],
+    ["Ouro", "R$ 10", "R$ 100"],
+    ["Prata", "", "R$ 50, com\ndesconto"],
+    ["Bronze", "R$ 1", "R$ 5"],
+]
+PLAN_ROWS = [
+    "- Plano: Ouro — Mensal: R$ 10 — Anual: R$ 100",
+    "- Plano: Prata — Anual: R$ 50, com desconto",
+    "- Plano: Bronze — Mensal: R$ 1 — Anual: R$ 5",
+]
+
+
+async def test_a_ruled_table_keeps_all_rows_under_its_header():
+    (chunk,) = await read(ruled_pdf(PLANS))
+    assert chunk.content == "\n".join(["Lista a", "", *PLAN_ROWS, "", "Fim da lista a."])
+
+
+@pytest.mark.parametrize("rest", [PLANS[2:], [PLANS[0], *PLANS[2:]]], ids=["bare", "repeated"])
+async def test_a_ruled_table_that_goes_on_overleaf_keeps_its_header(rest):
+    first, second = await read(ruled_pdf(PLANS[:2], rest))
+    assert PLAN_ROWS[0] in first.content
+    assert second.content == "\n".join(["Lista b", "", *PLAN_ROWS[1:], "", "Fim da lista b."])
+
+
+async def test_cells_of_a_ruled_table_may_span_columns():
+    rows = [["Plano", "Preço", ""], ["", "Mensal", "Anual"], ["Ouro", "R$ 10", ""]]
+    (chunk,) = await read(ruled_pdf(rows, gaps=[(0, 2), (2, 2)]))
+    assert "- Plano: Ouro — Preço Mensal: R$ 10 — Preço Anual: R$ 10" in chunk.content
+
+
+async def test_frames_around_texts_are_no_table():
+    prose = "\n".join(["As trocas são aceitas"] * 2)
+    (chunk,) = await read(ruled_pdf([[prose], ["Outra caixa"]]))
+    assert chunk.content.count("As trocas são aceitas") == 2
+    assert "- " not in chunk.content
+
+
+async def test_a_drawing_of_many_lines_costs_little_and_loses_no_word():
+    lines = b"\n".join(b"%d 0 m %d 800 l S 0 %d m 500 %d l S" % (n, n, n, n) for n in range(3_000))
+    content = lines + b"\nBT /F1 11 Tf 60 700 Td (Texto no desenho) Tj ET"
+    (chunk,) = await read(pages_of([zlib.compress(content)], [0]), Limits(cpu_s=10))
+    assert chunk.content == "Texto no desenho"
