@@ -42,21 +42,27 @@ class RuledTable:
 
     @property
     def columns(self) -> list[float]:
-        return _places(self.upright)
+        """Where they begin, and the last one ends: many tables are open at their sides."""
+        return _places(self.upright, self.across)
+
+    @property
+    def levels(self) -> list[float]:
+        """Where rows end, from the bottom up, and the first one begins."""
+        return _places(self.across, self.upright)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        rows, columns = _places(self.across), self.columns
+        rows, columns = self.levels, self.columns
         return columns[0], rows[0], columns[-1], rows[-1]
 
     @property
     def cell_count(self) -> int:
         """How many cells it has where none spans."""
-        return (len(_places(self.across)) - 1) * (len(self.columns) - 1)
+        return (len(self.levels) - 1) * (len(self.columns) - 1)
 
     def rows(self) -> Iterator[list[Cell]]:
         """The cells of each row, from the top; those that a cell above spans are left out."""
-        tops, columns = _places(self.across)[::-1], self.columns
+        tops, columns = self.levels[::-1], self.columns
         taken: set[tuple[int, int]] = set()
         for row in range(len(tops) - 1):
             cells: list[Cell] = []
@@ -98,7 +104,8 @@ def ruled_tables(edges: Iterable[Edge]) -> list[RuledTable]:
 
 
 def _is_table(table: RuledTable) -> bool:
-    return len(_places(table.across)) > 2 and len(table.columns) > 2
+    is_crossed = len(table.across) > 1 and len(table.upright) > 0
+    return is_crossed and len(table.levels) > 2 and len(table.columns) > 2
 
 
 def _rules(edges: Iterable[Edge]) -> tuple[list[Rule], list[Rule]]:
@@ -161,6 +168,8 @@ def _is_drawn(rules: Iterable[Rule], at: float, place: float) -> bool:
     return any(abs(rule.at - at) < NEAR and rule.start <= place <= rule.end for rule in rules)
 
 
-def _places(rules: Iterable[Rule]) -> list[float]:
-    places = sorted({rule.at for rule in rules})
+def _places(rules: Iterable[Rule], crossing: Sequence[Rule]) -> list[float]:
+    """Where rules are, and where the longest of those that cross them end."""
+    starts, ends = (one.start for one in crossing), (one.end for one in crossing)
+    places = sorted({*(rule.at for rule in rules), min(starts, default=0), max(ends, default=0)})
     return places[:1] + [after for before, after in pairwise(places) if after - before >= NEAR]

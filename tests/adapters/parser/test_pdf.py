@@ -178,3 +178,16 @@ async def test_a_drawing_of_many_lines_costs_little_and_loses_no_word():
     content = lines + b"\nBT /F1 11 Tf 60 700 Td (Texto no desenho) Tj ET"
     (chunk,) = await read(pages_of([zlib.compress(content)], [0]), Limits(cpu_s=10))
     assert chunk.content == "Texto no desenho"
+
+
+async def test_a_table_may_be_open_at_its_sides():
+    cells = [[b"Plano", b"Mensal"], [b"Ouro", b"R$ 10"], [b"Prata", b"R$ 5"]]
+    steps = [b"60 %d m 300 %d l S" % (y, y) for y in (740, 720, 700, 680)]
+    steps.append(b"180 680 m 180 740 l S")
+    steps += [
+        b"BT /F1 10 Tf %d %d Td (%b) Tj ET" % (64 + 120 * column, 726 - 20 * row, text)
+        for row, texts in enumerate(cells)
+        for column, text in enumerate(texts)
+    ]
+    (chunk,) = await read(pages_of([zlib.compress(b"\n".join(steps))], [0]))
+    assert chunk.content == "- Plano: Ouro — Mensal: R$ 10\n- Plano: Prata — Mensal: R$ 5"
