@@ -88,6 +88,19 @@ async def test_an_address_sent_again_is_the_same_document(client, site):
     assert [one["id"] for one in listed] == [first["id"]]
 
 
+@pytest.mark.once
+async def test_an_address_that_could_not_be_read_is_tried_anew_though_it_has_not_changed(
+    client, site
+):
+    base = await a_base(client)
+    site.behave = answering(200, b"%PDF-1.4 nonsense")
+    sent = (await add(client, base, url=site.url)).json()
+    assert (await indexed(client, sent["id"]))["status"] == "failed"
+    again = await add(client, base, url=site.url)
+    assert (again.status_code, again.json()["id"]) == (202, sent["id"])
+    assert (again.json()["status"], again.json()["duplicate"]) == ("queued", False)
+
+
 async def test_five_at_once_for_one_address_make_one_document(client, site):
     base = await a_base(client)
     shows(site, 30)

@@ -105,6 +105,37 @@ async def test_the_same_bytes_are_recognised(client):
     assert again.status_code == 200
     assert again.json()["data"][0]["id"] == first["id"]
     assert again.json()["data"][0]["duplicate"] is True
+    assert again.json()["data"][0]["name"] == "a.md"
+
+
+async def test_bytes_that_failed_are_tried_anew_as_they_are_sent_now(client):
+    base, content = await a_base(client), b'{"preco": 19,90 reais'
+    sent = (await upload(client, base, ("a.json", content))).json()["data"][0]
+    failed = await indexed(client, sent["id"])
+    assert failed["status"] == "failed"
+    again = await upload(client, base, ("b.txt", content), metadata='{"team": "loja"}')
+    assert again.status_code == 202
+    document = again.json()["data"][0]
+    assert (document["id"], document["status"]) == (sent["id"], "queued")
+    assert (document["duplicate"], document["error"]) == (False, None)
+    assert (document["name"], document["metadata"]) == ("b.txt", {"team": "loja"})
+    assert (await indexed(client, sent["id"]))["status"] == "ready"
+    found = (await search(client, base, "preco", filters={"team": "loja"})).json()["data"]
+    assert [hit["name"] for hit in found] == ["b.txt"]
+
+
+@pytest.mark.once
+async def test_an_original_that_was_lost_is_kept_again_when_it_is_sent_again(client, connection):
+    base = await a_base(client)
+    document = await a_document(client, base)
+    path = f"{KNOWLEDGE}/documents/{document['id']}"
+    await connection.execute("delete from agentes.files")
+    await client.post(f"{path}/reindex")
+    assert (await indexed(client, document["id"]))["error"]["code"] == "original_lost"
+    assert (await a_document(client, base))["id"] == document["id"]
+    assert (await client.get(path)).json()["status"] == "ready"
+    assert (await client.get(f"{path}/content")).text == POLICY
+    assert await connection.fetchval("select count(*) from agentes.files") == 1
 
 
 async def test_one_bad_file_keeps_all_of_an_upload_out(client):

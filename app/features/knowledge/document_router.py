@@ -115,6 +115,10 @@ async def upload(
     limits on time and memory. One that cannot be read becomes `failed`, and `error.code` says why:
     `document_encrypted`, `document_without_text` (a scan), `document_empty`,
     `document_too_complex`, `document_unreadable`.
+
+    Bytes that the base holds already are `duplicate: true`: the document is shown as it is, and a
+    new name or metadata are not taken; to change those, delete it and upload it again. Bytes whose
+    document is `failed` are tried anew, under the same id, with the name and metadata sent now.
     """
     if len(file) > MAX_FILES:
         raise InvalidUpload(f"Send at most {MAX_FILES} files at once.")

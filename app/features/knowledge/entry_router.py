@@ -53,7 +53,8 @@ async def create_document(
 
     Markdown headings of a text become its structure. An address is read at once, within 30 s and
     25 MiB, and told from its bytes as an upload is; sent again to the same base it is read again,
-    and indexed anew if it has changed. A question is found by its own words and by its answer's.
+    and indexed anew if it has changed or had failed. What the base holds already is
+    `duplicate: true`, as for an upload. A question is found by its own words and by its answer's.
     """
     document = await entries.add(body)
     response.headers["Location"] = f"/api/v2/knowledge/documents/{document.id}"

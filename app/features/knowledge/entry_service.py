@@ -57,8 +57,9 @@ class EntryService:
 
     async def _refresh(self, known: SourcedDocument) -> UploadedDocument:
         file = await self._changed(known)
-        document = known if file is None else await self._renew(known, file)
-        return UploadedDocument(**document.model_dump(), duplicate=file is None)
+        is_to_do = file is not None or known.status == "failed"
+        document = await self._renew(known, file) if is_to_do else known
+        return UploadedDocument(**document.model_dump(), duplicate=not is_to_do)
 
     async def _changed(self, document: SourcedDocument) -> IncomingFile | None:
         """What the address gives now, unless it is what is kept."""

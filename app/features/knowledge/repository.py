@@ -101,6 +101,13 @@ class KnowledgeRepository:
         duplicate = result["outcome"] == "duplicate"
         return UploadedDocument.model_validate(result["document"] | {"duplicate": duplicate})
 
+    async def retry_document(
+        self, document_id: DocumentId, fields: dict[str, Any]
+    ) -> UploadedDocument | None:
+        """Queue a document that has failed, as it is sent now; None if it has not."""
+        row = await self._scope.call("document_retry_v1", id=document_id, document=fields)
+        return None if row is None else UploadedDocument.model_validate(row)
+
     async def list_documents(
         self, *, limit: int, after: str | None, text: str | None, where: dict[str, Any]
     ) -> list[Document]:

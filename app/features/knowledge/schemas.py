@@ -76,7 +76,9 @@ class UploadedDocument(Document):
     """A document of an upload."""
 
     duplicate: bool = Field(
-        default=False, description="The same bytes are in the base already; this is that document."
+        default=False,
+        description="The same bytes are in the base already; this is that document, as it is: the"
+        " name and the metadata of this upload are not taken.",
     )
 
 

@@ -87,6 +87,8 @@ class KnowledgeService:
     ) -> UploadedDocument:
         """Keep a file and queue it for indexing; both are durable when this returns.
 
+        The same bytes again give the document that is there, as it is: tried anew if it has failed.
+
         Raises:
             KnowledgeBaseNotFound: this organization has no such base.
         """
@@ -98,8 +100,20 @@ class KnowledgeService:
             file.fields(base_id, metadata) | {"id": key}
         )
         if document.duplicate:
+            document = await self._tried_anew(document, file, metadata)
             await self._ports.files.delete(self._caller.organization_id, key)
         return document
+
+    async def _tried_anew(
+        self, document: UploadedDocument, file: IncomingFile, metadata: dict[str, Any]
+    ) -> UploadedDocument:
+        """The document that is there; one that has failed is queued as it is sent now."""
+        if document.status != "failed" or document.sha256 != file.sha256:
+            return document
+        # They may be what was lost, and the reason.
+        await self._ports.files.put(self._caller.organization_id, document.id, file.content)
+        fields = file.fields(document.knowledge_base_id, metadata)
+        return await self._repository.retry_document(DocumentId(document.id), fields) or document
 
     async def list_documents(
         self, *, limit: int, after: str | None, q: str | None, where: dict[str, Any]
