@@ -102,13 +102,17 @@ class Archive:
         if sum(entry.file_size for entry in entries) > MAX_INFLATED_BYTES:
             raise DocumentTooComplex(
                 f"Unpacked it is larger than {MAX_INFLATED_BYTES // (1024 * 1024)} MiB."
+                " Split it, or take pictures out of it."
             )
         for entry in entries:
             if entry.flag_bits & _IS_ENCRYPTED:
                 raise DocumentEncrypted("Remove its password and upload it again.")
             is_large = entry.file_size > RATIO_FROM_BYTES
             if is_large and entry.file_size > MAX_RATIO * entry.compress_size:
-                raise DocumentTooComplex("A part of it is packed more than a hundred times over.")
+                raise DocumentTooComplex(
+                    f"A part of it is packed more than {MAX_RATIO} times over, as no text is."
+                    " Save it anew with the program that made it, or split it."
+                )
 
     def open(self, name: str) -> IO[bytes]:
         """An entry to be read in pieces; what is read of it can still turn out to be damaged."""
@@ -149,4 +153,6 @@ def path_of(base: str, target: str) -> str:
 
 
 def _too_many() -> DocumentTooComplex:
-    return DocumentTooComplex(f"It is packed in more than {MAX_ENTRIES} parts.")
+    return DocumentTooComplex(
+        f"It is packed in more than {MAX_ENTRIES:,} parts. Split it, or take pictures out of it."
+    )

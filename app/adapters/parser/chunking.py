@@ -36,7 +36,10 @@ def cut(parsed: ParsedText, sizes: Cut) -> Iterator[TextChunk]:
     page = 0
     for ordinal, (start, content) in enumerate(pieces):
         if ordinal == MAX_CHUNKS:
-            raise DocumentTooComplex(f"It would be cut into more than {MAX_CHUNKS} chunks.")
+            raise DocumentTooComplex(
+                f"It would be cut into more than {MAX_CHUNKS:,} chunks."
+                " Split it, or choose a larger `size`."
+            )
         while page + 1 < len(page_starts) and page_starts[page + 1] <= start:
             page += 1
         yield TextChunk(

@@ -61,7 +61,7 @@ def _rows(text: str, delimiter: str, quoting: int) -> Iterator[list[str]]:
     lines = (line + "\n" for line in _LINE_END.split(text))
     for number, row in enumerate(csv.reader(lines, delimiter=delimiter, quoting=quoting)):  # pyright: ignore[reportArgumentType]
         if number == MAX_ROWS:
-            raise DocumentTooComplex(f"It has more than {MAX_ROWS} rows.")
+            raise DocumentTooComplex(f"It has more than {MAX_ROWS:,} rows. Split it.")
         yield row
 
 

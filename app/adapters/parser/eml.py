@@ -10,7 +10,7 @@ from app.adapters.parser.blocks import Blocks
 from app.adapters.parser.decoding import decode, looks_binary
 from app.adapters.parser.html_tree import tree_of
 from app.adapters.parser.html_writer import MarkdownWriter
-from app.ports.parser import DocumentEmpty, DocumentUnreadable, ParsedText, Parser
+from app.ports.parser import DocumentEmpty, DocumentTooComplex, ParsedText, Parser
 
 EXTENSIONS = (".eml",)
 MAX_PARTS = 1_000
@@ -59,7 +59,9 @@ def _parts(message: EmailMessage) -> list[EmailMessage]:
     parts: list[EmailMessage] = []
     for part in message.walk():
         if len(parts) == MAX_PARTS:
-            raise DocumentUnreadable(f"It has more than {MAX_PARTS} parts.")
+            raise DocumentTooComplex(
+                f"It has more than {MAX_PARTS:,} parts. Send its texts one by one."
+            )
         parts.append(part)
     return parts
 

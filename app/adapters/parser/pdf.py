@@ -36,7 +36,9 @@ def _parse(content: bytes) -> ParsedText:
     document = _opened(content)
     count = len(document)
     if count > MAX_PAGES:
-        raise DocumentTooComplex(f"It has {count} pages; {MAX_PAGES} are read at most.")
+        raise DocumentTooComplex(
+            f"It has {count:,} pages; {MAX_PAGES:,} are read at most. Split it."
+        )
     pages = list(lines_of([_page(document, number) for number in range(count)]))
     if not any(pages):
         raise DocumentWithoutText(
@@ -79,7 +81,9 @@ def _page(document: "PdfDocument", number: int) -> Page:
 def _lines_of(text_page: "PdfTextPage") -> list[Line]:
     count = text_page.count_chars()
     if count > MAX_PAGE_CHARS:
-        raise DocumentTooComplex(f"A page holds {count} characters.")
+        raise DocumentTooComplex(
+            f"A page holds {count:,} characters; {MAX_PAGE_CHARS:,} are read at most. Split it."
+        )
     lines: list[Line] = []
     place = 0
     for text in text_page.get_text_range().split("\r\n"):

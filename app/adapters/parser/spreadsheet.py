@@ -80,7 +80,7 @@ def _rows(sheet: "CalamineSheet", room: int) -> Iterator[list[str]]:
         row = [shown(value) for value in values]
         room -= sum(map(bool, row))
         if room < 0:
-            raise DocumentTooComplex(f"More than {MAX_CELLS} cells are filled.")
+            raise DocumentTooComplex(f"More than {MAX_CELLS:,} cells are filled. Split it.")
         yield row
 
 

@@ -33,7 +33,10 @@ def _check_area(sheet: bytes) -> None:
     rows = max(map(int, set(_ROW.findall(sheet))), default=0)
     columns = max(map(_column, set(_COLUMN.findall(sheet))), default=0)
     if rows * columns > MAX_AREA:
-        raise DocumentTooComplex(f"A sheet is {rows} rows by {columns} columns.")
+        raise DocumentTooComplex(
+            f"A sheet is {rows:,} rows by {columns:,} columns; {MAX_AREA:,} cells are read at most,"
+            " empty ones too. Delete what stands far away, or split it."
+        )
 
 
 def _column(letters: bytes) -> int:

@@ -93,4 +93,7 @@ def read_xml(source: IO[bytes], listener: Listener) -> None:
 
 
 def _excessive() -> DocumentTooComplex:
-    return DocumentTooComplex("Its parts are nested too deeply, or too long.")
+    return DocumentTooComplex(
+        f"Its parts are nested more than {MAX_DEPTH} deep, or one is longer than 10 MB."
+        " Simplify it, or split it."
+    )

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from app.adapters.parser import PARSERS
+from app.adapters.parser import PARSERS, chunking
 from app.adapters.parser.sandbox.orders import Limits
 from app.adapters.parser.sandbox.process_sandbox import open_sandbox
 from app.ports.parser import (
@@ -17,8 +17,10 @@ from app.ports.parser import (
     DocumentEncrypted,
     DocumentTooComplex,
     DocumentUnreadable,
+    ParsedText,
 )
-from tests.adapters.parser.test_office_formats import BOOK, DECK, EXAMPLES, MANUAL, told
+from tests.adapters.parser.test_office_formats import BOOK, DECK, EXAMPLES, MAIL, MANUAL, told
+from tests.support.documents import pdf_with
 from tests.support.office_files import (
     TYPES,
     docx_with,
@@ -130,6 +132,44 @@ async def test_a_bomb_is_refused_before_it_goes_off(content, kind):
     problem = await outcome(content, cpu_s=3)
     assert type(problem) is (kind or DocumentEncrypted)
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "content", "told_of"),
+    [
+        ("archive.MAX_ENTRIES", 2, MANUAL, "2 parts"),
+        ("archive.MAX_INFLATED_BYTES", MIB, docx_with("", **{"word/a": bytes(MIB)}), "1 MiB"),
+        ("archive.MAX_RATIO", 9, docx_with("", **{"word/a": bytes(200_000)}), "9 times"),
+        ("xml_reading.MAX_DEPTH", 2, MANUAL, "2 deep"),
+        ("pdf.MAX_PAGES", 1, pdf_with("Um", "Dois"), "2 pages; 1 "),
+        ("pdf.MAX_PAGE_CHARS", 1, pdf_with("Um"), "; 1 "),
+        ("csv.MAX_ROWS", 2, b"a;b\n" * 5, "2 rows"),
+        ("spreadsheet.MAX_CELLS", 1, xlsx_with({"A": sheet(["a", "b"])}), "1 cells"),
+        ("xlsx.MAX_AREA", 1, xlsx_with({"A": sheet(["a", "b"])}), "1 cells"),
+        ("eml.MAX_PARTS", 0, MAIL, "0 parts"),
+    ],
+)
+def test_a_limit_is_told_with_its_figure_and_what_to_do(
+    monkeypatch, limit, value, content, told_of
+):
+    monkeypatch.setattr(f"app.adapters.parser.{limit}", value)
+    with pytest.raises(DocumentTooComplex) as failure:
+        PARSERS[told(content, "x.csv")].parse(content)
+    said, _, advice = (failure.value.detail or "").partition(". ")
+    assert told_of in f"{said}."
+    assert advice.startswith(("Split it", "Save it anew", "Simplify it", "Delete", "Send"))
+
+
+async def test_limits_of_the_text_and_its_chunks_are_told_too(monkeypatch):
+    for limits, name, content, told_of in (
+        (Limits(output_chars=9), "x.md", b"# Oi\n\n" + b"oi " * 9, "9 characters. Split"),
+        (Limits(), "x.json", b"[" * 100_000 + b"]" * 100_000, "hundred levels are read. Flatten"),
+    ):
+        with open_sandbox(limits) as sandbox, pytest.raises(DocumentTooComplex, match=told_of):
+            await sandbox.chunks(PARSERS[told(content, name)], content, CUT)
+    monkeypatch.setattr(chunking, "MAX_CHUNKS", 1)
+    with pytest.raises(DocumentTooComplex, match=r"1 chunks\. Split"):
+        list(chunking.cut(ParsedText(("a " * 9_000,), is_markdown=False), CUT))
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from app.adapters.parser.sandbox.orders import Limits
-from app.adapters.parser.sandbox.process_sandbox import open_sandbox
+from app.adapters.parser.sandbox.process_sandbox import PREVIEW_LIMITS, open_sandbox
 from app.ports.parser import (
     Cut,
     DocumentEmpty,
@@ -76,6 +77,16 @@ async def test_the_wall_clock_ends_what_only_waits():
         with pytest.raises(DocumentTooComplex, match="1 s"):
             await sandbox.chunks(PARSERS["sleep"], b"x", CUT)
         assert children() == []
+
+
+async def test_what_a_preview_may_not_take_an_upload_may():
+    limits = replace(PREVIEW_LIMITS, wall_s=0.7)
+    told = pytest.raises(DocumentTooComplex, match="An upload is given more")
+    with open_sandbox(limits, registry=hostile_parsers.__name__) as sandbox, told:
+        await sandbox.chunks(PARSERS["sleep"], b"x", CUT)
+    ours = Limits()
+    assert PREVIEW_LIMITS.wall_s < ours.wall_s
+    assert PREVIEW_LIMITS.cpu_s < ours.cpu_s
 
 
 async def test_a_document_that_is_cancelled_leaves_no_process(sandbox):

@@ -9,7 +9,14 @@ from importlib import import_module
 from app.adapters.parser import chunking
 from app.adapters.parser.cleaning import cleaned
 from app.adapters.parser.sandbox.confinement import limit, lock, stay_with
-from app.adapters.parser.sandbox.orders import Order, answer, refusal
+from app.adapters.parser.sandbox.orders import (
+    MIB,
+    Order,
+    answer,
+    refusal,
+    too_complex,
+    too_long,
+)
 from app.ports.parser import (
     DocumentEmpty,
     DocumentTooComplex,
@@ -45,15 +52,19 @@ def _answer(parser: Parser, content: bytes, order: Order) -> bytes:
         parsed = _cleaned(parser.parse(content))
         text = "".join(parsed.pages)
         if len(text) > order.limits.output_chars:
-            raise DocumentTooComplex(f"It holds more than {order.limits.output_chars} characters.")
+            raise too_long(order.limits)
         chunks = list(chunking.cut(parsed, order.cut))
         if not chunks:
             raise DocumentEmpty
         return answer(text, chunks)
     except DocumentUnreadable as problem:
         return refusal(problem)
-    except (MemoryError, RecursionError):
-        return refusal(DocumentTooComplex("Reading it took more memory than a document may take."))
+    except MemoryError:
+        memory = f"{order.limits.memory_bytes // MIB} MiB of memory"
+        return refusal(too_complex(memory, order.limits))
+    except RecursionError:
+        nested = "Its parts are nested too deeply: some hundred levels are read. Flatten it."
+        return refusal(DocumentTooComplex(nested))
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {frame.name}, {os.path.basename(frame.filename)}"

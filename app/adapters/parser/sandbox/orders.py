@@ -37,6 +37,7 @@ class Limits:
     cpu_s: int = 30
     wall_s: float = 60.0
     output_chars: int = 10_485_760
+    advice: str = "Split it, or simplify it."
 
     @property
     def answer_bytes(self) -> int:
@@ -139,6 +140,11 @@ def _chunk(
     )
 
 
-def too_complex(what: str) -> DocumentTooComplex:
-    """The failure of a file that went over a limit."""
-    return DocumentTooComplex(f"Reading it took more than {what}. Split it, or simplify it.")
+def too_complex(what: str, limits: Limits) -> DocumentTooComplex:
+    """The failure of a file that took more than it may."""
+    return DocumentTooComplex(f"Reading it took more than {what}. {limits.advice}")
+
+
+def too_long(limits: Limits) -> DocumentTooComplex:
+    """The failure of a file with more text than a document may have."""
+    return DocumentTooComplex(f"It holds more than {limits.output_chars:,} characters. Split it.")

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from threading import Event
 
@@ -14,16 +14,17 @@ import structlog
 from app.adapters.parser.sandbox.child import NOT_BEGUN
 from app.adapters.parser.sandbox.exchange import Ended, exchange
 from app.adapters.parser.sandbox.orders import (
+    MIB,
     AnswerMalformed,
     Limits,
     Order,
     Refused,
     read_answer,
     too_complex,
+    too_long,
 )
 from app.ports.parser import (
     Cut,
-    DocumentTooComplex,
     DocumentUnreadable,
     Parser,
     ParsingUnavailable,
@@ -31,18 +32,28 @@ from app.ports.parser import (
 )
 
 AT_ONCE = 4
+# Whoever asks for a preview waits for it, and may upload what takes longer.
+PREVIEWS_AT_ONCE = 2
+PREVIEW_LIMITS = Limits(
+    memory_bytes=512 * MIB,
+    cpu_s=8,
+    wall_s=15.0,
+    advice="An upload is given more; or split it, or simplify it.",
+)
 REGISTRY = "app.adapters.parser"
 log = structlog.get_logger(__name__)
 
 
 class ProcessSandbox:
-    """At most `AT_ONCE` documents at a time, each in a child of its own."""
+    """At most `at_once` documents at a time, each in a child of its own."""
 
-    def __init__(self, threads: ThreadPoolExecutor, limits: Limits, registry: str) -> None:
+    def __init__(
+        self, threads: ThreadPoolExecutor, limits: Limits, registry: str, at_once: int
+    ) -> None:
         self._threads = threads
         self._limits = limits
         self._registry = registry
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(at_once)
 
     async def chunks(self, parser: Parser, content: bytes, cut: Cut) -> tuple[TextChunk, ...]:
         order = Order(
@@ -99,14 +110,15 @@ def _failure(ended: Ended, order: Order) -> DocumentUnreadable:
         "parser_killed", parser=order.parser, exit_code=ended.exit_code, stopped=ended.stopped
     )
     match ended.stopped, -ended.exit_code:
-        case "time", _:
-            return too_complex(f"{limits.wall_s:.0f} s")
+        case ("time", _) | (None, signal.SIGALRM):
+            return too_complex(f"{limits.wall_s:.0f} s", limits)
         case "output", _:
-            return DocumentTooComplex(f"It holds more than {limits.output_chars} characters.")
-        case None, signal.SIGXCPU:
-            return too_complex(f"{limits.cpu_s} s of computing")
-        case None, signal.SIGKILL | signal.SIGALRM:
-            return too_complex("the memory or the time that a document may take")
+            return too_long(limits)
+        case None, signal.SIGXCPU | signal.SIGKILL:
+            # Linux kills at a limit that is the hard one too, and whatever is largest when memory
+            # is short.
+            what = f"{limits.cpu_s} s of computing, or more memory than there is"
+            return too_complex(what, limits)
         case _:
             return DocumentUnreadable(
                 "Reading it failed: the file is damaged, or more complex than can be read."
@@ -115,8 +127,13 @@ def _failure(ended: Ended, order: Order) -> DocumentUnreadable:
 
 @contextmanager
 def open_sandbox(
-    limits: Limits | None = None, *, registry: str = REGISTRY
+    limits: Limits | None = None, *, registry: str = REGISTRY, at_once: int = AT_ONCE
 ) -> Generator[ProcessSandbox]:
     """A sandbox whose parsers are looked up in the module `registry`."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parsing") as threads:
-        yield ProcessSandbox(threads, limits or Limits(), registry)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="parsing") as threads:
+        yield ProcessSandbox(threads, limits or Limits(), registry, at_once)
+
+
+def open_preview_sandbox() -> AbstractContextManager[ProcessSandbox]:
+    """One for what is only shown, so that it never waits for what is indexed, nor holds that up."""
+    return open_sandbox(PREVIEW_LIMITS, at_once=PREVIEWS_AT_ONCE)
