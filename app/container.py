@@ -10,7 +10,7 @@ from app.adapters.files.database import DatabaseFiles
 from app.adapters.llm import PROVIDERS
 from app.adapters.meter import open_meter
 from app.adapters.parser import PARSERS
-from app.adapters.parser.sandbox.process_sandbox import open_sandbox
+from app.adapters.parser.sandbox.process_sandbox import open_preview_sandbox, open_sandbox
 from app.adapters.reranker import RERANKERS
 from app.adapters.searcher import SEARCHERS
 from app.adapters.shared.memory import open_memory
@@ -133,6 +133,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             parsers=PARSERS,
             searchers=SEARCHERS,
             sandbox=stack.enter_context(open_sandbox()),
+            preview_sandbox=stack.enter_context(open_preview_sandbox()),
             meter=meter,
             signing_keys=await _signing_keys(settings, clock, stack),
             shared=await stack.enter_async_context(open_shared(settings, clock)),

@@ -47,6 +47,8 @@ class Ports:
     """The one of `RERANK_MODEL_ID`; None without one."""
     parsers: Mapping[str, Parser]
     sandbox: Sandbox
+    preview_sandbox: Sandbox
+    """Of what is only shown: with places of its own, and less time."""
     searchers: Mapping[str, Searcher]
     shared: SharedState
     meter: Meter

@@ -9,8 +9,13 @@ from app.core.errors import PayloadTooLarge, RequestTooSlow, ServiceUnavailable
 
 MAX_JSON_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+# One file of 25 MiB, and its form.
+MAX_PREVIEW_BYTES = 26 * 1024 * 1024
 # Where files come; elsewhere no content type makes room for more.
-UPLOAD_PATHS = ("/api/v2/knowledge/upload", "/api/v2/knowledge/preview")
+_MAX_BYTES = {
+    "/api/v2/knowledge/upload": MAX_UPLOAD_BYTES,
+    "/api/v2/knowledge/preview": MAX_PREVIEW_BYTES,
+}
 # As Apache's mod_reqtimeout counts: some time for all, and more for what has come already. Whoever
 # drips a byte now and then would hold a connection for ever.
 PATIENCE_S = 20.0
@@ -39,7 +44,7 @@ def bounded(scope: Scope, receive: Receive) -> Receive:
         RequestTooSlow: from reading it; less has come than 8 KiB a second, after the first 20 s.
     """
     headers = Headers(scope=scope)
-    limit = MAX_UPLOAD_BYTES if scope["path"] in UPLOAD_PATHS else MAX_JSON_BYTES
+    limit = _MAX_BYTES.get(scope["path"], MAX_JSON_BYTES)
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length[:15]) > limit:
         raise _too_large(limit)

@@ -25,6 +25,7 @@ from app.core.errors import (
 )
 from app.core.strict_json import IntegerTooLarge, JsonRefused, read_json
 from app.ports import Ports
+from app.web.admission import admission_of
 from app.web.auth import ScopeCheck, known_caller
 from app.web.convertors import register_convertors
 from app.web.deadlines import has_own_pace, in_time
@@ -80,6 +81,7 @@ class StrictRoute(APIRoute):
             path.endswith("}") or 304 in (options.get("responses") or {})
         )
         self._in_time = not has_own_pace(endpoint)
+        self._admission = admission_of(endpoint)
         self._refuses_if_match = (
             not {"GET", "POST"} & {*methods} and "if_match" not in signature(endpoint).parameters
         )
@@ -128,11 +130,12 @@ class StrictRoute(APIRoute):
                 raise wrong
             if self._refuses_if_match:
                 refuse_unmatchable(request)
-            if takes_json:
-                await _refuse_other_types(strict_request)
-                await strict_request.body()  # how slowly it comes is no concern of the deadline
-            answer = self._answer(strict_request, handler, takes_json=takes_json)
-            response = await (in_time(request, answer) if self._in_time else answer)
+            async with self._admission(strict_request):
+                if takes_json:
+                    await _refuse_other_types(strict_request)
+                    await strict_request.body()  # how slowly it comes is no concern of the deadline
+                answer = self._answer(strict_request, handler, takes_json=takes_json)
+                response = await (in_time(request, answer) if self._in_time else answer)
             return conditional(request, response) if self._reads_one else response
 
         return strict

@@ -164,6 +164,7 @@ async def test_nobodys_file_is_read_before_it_is_known_who_sends_it(client):
         ("/api/v2/knowledge/upload", "Authorization: Bearer ac_live_x\r\n", b"401"),
         ("/api/v2/knowledge/upload", reader_only, b"403"),
         ("/api/v2/knowledge/preview", "", b"401"),
+        ("/api/v2/knowledge/preview", reader_only, b"413"),
         ("/api/v2/agents", "", b"401"),
         ("/api/v2/webhooks/clerk", "", b"413"),
         ("/api/v2/agents", reader_only, b"413"),

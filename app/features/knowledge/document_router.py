@@ -1,6 +1,5 @@
 """/api/v2/knowledge: uploads and documents."""
 
-import asyncio
 from typing import Annotated, Any, cast
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from app.features.knowledge.errors import (
     InvalidUpload,
     KnowledgeBaseNotFound,
 )
-from app.features.knowledge.incoming import MAX_FILE_BYTES, MAX_FILES, IncomingFile, receive
+from app.features.knowledge.incoming import MAX_FILE_BYTES, MAX_FILES, received
 from app.features.knowledge.schemas import (
     Chunk,
     Document,
@@ -26,7 +25,6 @@ from app.features.knowledge.schemas import (
     UploadedDocument,
 )
 from app.features.knowledge.service import KnowledgeService
-from app.ports import Ports
 from app.web.auth import KnowledgeReader, KnowledgeWriter
 from app.web.bodies import NoRoomForUpload
 from app.web.deadlines import at_its_own_pace
@@ -71,13 +69,6 @@ async def _metadata(
     else:
         return cast("dict[str, Any]", value)
     raise InvalidUpload(errors=[{"pointer": "/metadata", "detail": detail}])
-
-
-async def _received(part: UploadFile, ports: Ports) -> IncomingFile:
-    """A file out of the spool where it lies, whole and checked."""
-    await part.seek(0)
-    content = await part.read(MAX_FILE_BYTES + 1)
-    return await asyncio.to_thread(receive, part.filename, content, ports.parsers)
 
 
 @router.post(
@@ -126,11 +117,12 @@ async def upload(
     await knowledge.get_base(base_id)
     for part in file if len(file) > 1 else ():
         async with ports.files.room(part.size or MAX_FILE_BYTES):
-            await _received(part, ports)
+            await received(part, ports.parsers)
     kept: list[UploadedDocument] = []
     for part in file:
         async with ports.files.room(part.size or MAX_FILE_BYTES):
-            kept.append(await knowledge.add_file(await _received(part, ports), base_id, metadata))
+            incoming = await received(part, ports.parsers)
+            kept.append(await knowledge.add_file(incoming, base_id, metadata))
     if all(document.duplicate for document in kept):
         response.status_code = 200
     return Uploaded(data=kept)

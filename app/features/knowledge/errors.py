@@ -2,6 +2,7 @@
 
 from app.core.errors import Conflict, InvalidRequest, NotFound, UnsupportedMediaType
 from app.ports.fetch import FetchFailed
+from app.web.limits import RateLimited
 
 
 class KnowledgeBaseNotFound(NotFound):
@@ -34,3 +35,7 @@ class EmbedderNotConfigured(Conflict):
 
 class InvalidUpload(InvalidRequest):
     """The upload is not valid."""
+
+
+class TooManyPreviews(RateLimited):
+    """Too many previews are under way at once."""

@@ -1,5 +1,6 @@
 """What an address gives, taken in as any file of a stranger; unchanged, it is not sent again."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
@@ -47,13 +48,12 @@ async def fetch_source(
         raise SourceFailed(f"The address answered with status {answered.status}.")
     if not answered.content:
         raise SourceFailed("The address answered with nothing.")
-    file = receive(name or name_of(url), answered.content, parsers)
     source = Source(
         source_url=url,
         source_etag=_mark(answered.headers.get("etag")),
         source_modified=_mark(answered.headers.get("last-modified")),
     )
-    return IncomingFile(file.name, file.content, file.content_type, source)
+    return await asyncio.to_thread(receive, name or name_of(url), answered.content, parsers, source)
 
 
 def name_of(url: str) -> str:

@@ -1,11 +1,14 @@
 """What is taken in: names made harmless, formats told from the bytes, sizes bounded."""
 
+import asyncio
 import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from fastapi import UploadFile
 
 from app.core.errors import PayloadTooLarge
 from app.features.knowledge.errors import FormatNotSupported, InvalidUpload
@@ -29,6 +32,9 @@ class Source:
     question: str | None = None
 
 
+_HERE = Source()
+
+
 @dataclass(frozen=True, slots=True)
 class IncomingFile:
     """A file that can be stored: its bytes and what was found out about them.
@@ -39,7 +45,7 @@ class IncomingFile:
     name: str
     content: bytes
     content_type: str
-    source: Source = Source()
+    source: Source = _HERE
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,8 +81,21 @@ def display_name(given: str | None) -> str:
     return printable[-MAX_NAME_CHARS:] or UNNAMED
 
 
-def receive(name: str | None, content: bytes, parsers: Mapping[str, Parser]) -> IncomingFile:
-    """Check one file.
+async def received(part: UploadFile, parsers: Mapping[str, Parser]) -> IncomingFile:
+    """A file out of the spool where it lies, whole and checked.
+
+    Raises:
+        InvalidUpload, PayloadTooLarge, FormatNotSupported: as `receive` does.
+    """
+    await part.seek(0)
+    content = await part.read(MAX_FILE_BYTES + 1)
+    return await asyncio.to_thread(receive, part.filename, content, parsers)
+
+
+def receive(
+    name: str | None, content: bytes, parsers: Mapping[str, Parser], source: Source = _HERE
+) -> IncomingFile:
+    """Check one file; of a large one it takes a while: do it in a thread.
 
     Raises:
         InvalidUpload: it is empty.
@@ -87,9 +106,11 @@ def receive(name: str | None, content: bytes, parsers: Mapping[str, Parser]) -> 
     if not content:
         raise InvalidUpload(f"{shown} is empty.")
     if len(content) > MAX_FILE_BYTES:
-        raise PayloadTooLarge(f"{shown} is larger than {MAX_FILE_BYTES // (1024 * 1024)} MiB.")
+        raise PayloadTooLarge(
+            f"{shown} is larger than {MAX_FILE_BYTES // (1024 * 1024)} MiB. Split it."
+        )
     for parser in parsers.values():
         if parser.claims(content, shown):
-            return IncomingFile(shown, content, parser.content_type)
+            return IncomingFile(shown, content, parser.content_type, source)
     known = ", ".join(extension for parser in parsers.values() for extension in parser.extensions)
     raise FormatNotSupported(f"{shown} is in no format that can be read; these can: {known}.")
