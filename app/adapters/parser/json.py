@@ -90,7 +90,9 @@ def _read(text: str) -> Any:
 
 
 def _too_deep() -> DocumentTooComplex:
-    return DocumentTooComplex("Its values are nested too deeply.")
+    return DocumentTooComplex(
+        "Its values are nested too deeply: some hundred levels are read. Flatten it."
+    )
 
 
 def _damaged(error: ValueError) -> DocumentUnreadable:
