@@ -6,6 +6,9 @@ from typing import Protocol
 
 from app.core.errors import Problem, ServiceUnavailable
 
+# Between the sections of a piece that holds several: "Trocas > Prazo · Entrega".
+SECTION_MARK = " · "
+
 
 class DocumentUnreadable(Problem):
     """The file could not be read as text."""
@@ -73,7 +76,11 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """One piece of a document, and where in its text it stands; `page` counts from 1."""
+    """One piece of a document, and where in its text it stands; `page` counts from 1.
+
+    `heading` is the path of the section in which it opens; the titles of those that begin further
+    down follow, each after a `SECTION_MARK`.
+    """
 
     ordinal: int
     content: str

@@ -23,7 +23,8 @@ async def test_questions_with_the_same_words_are_one_gap_until_it_is_answered(cl
         f"{GAPS}/{gap['id']}/entry", json={"answer": "Sim, embrulhamos sem custo."}
     )
     assert answer.status_code == 202
-    await indexed(client, answer.json()["id"])
+    document = await indexed(client, answer.json()["id"])
+    assert document["question"] == gap["question"]
     events = await stream(client, agent["id"], asking("Embrulham presentes?"))
     assert "sem custo" in text_of(events)
     assert await gaps(client) == []

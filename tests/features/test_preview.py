@@ -38,7 +38,10 @@ async def test_a_preview_shows_the_chunks_with_their_sections_and_keeps_nothing(
     found = answer.json()
     assert found["content_type"] == "text/markdown"
     assert found["chunk_count"] == len(found["data"]) > 1
-    assert "Loja Teste > Trocas e devoluções" in [chunk["heading"] for chunk in found["data"]]
+    assert [chunk["heading"] for chunk in found["data"]] == [
+        "Loja Teste · Entrega",
+        "Loja Teste > Trocas e devoluções · Horário",
+    ]
     assert max(chunk["token_count"] for chunk in found["data"]) <= 50
     assert (await client.get("/api/v2/knowledge/documents")).json()["data"] == []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.ports.llm import Passage
+from app.ports.parser import SECTION_MARK
 
 # A sentence is judged by what it covers of the question itself, and by what its whole passage
 # covers, as retrieval has found. Below the least the question is not answered: it shares only
@@ -185,7 +186,8 @@ def _score(one: _Candidate, weights: dict[str, float], *, asks_figure: bool) -> 
 def _candidates(passages: tuple[Passage, ...]) -> Iterator[_Candidate]:
     place = 0
     for passage in passages:
-        context = frozenset(content_words(f"{passage.name} {passage.heading}"))
+        opening = passage.heading.partition(SECTION_MARK)[0]
+        context = frozenset(content_words(f"{passage.name} {opening}"))
         heading: frozenset[str] = frozenset()
         for text, is_heading in _sentences(passage.content):
             if is_heading:

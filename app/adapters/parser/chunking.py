@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from app.ports.parser import Cut, DocumentTooComplex, ParsedText, TextChunk
+from app.ports.parser import SECTION_MARK, Cut, DocumentTooComplex, ParsedText, TextChunk
 
 LIBRARIES = ("semantic_text_splitter",)
 # Near enough for a size in any vocabulary of today, and cutting by characters is three to twenty
@@ -45,7 +45,7 @@ def cut(parsed: ParsedText, sizes: Cut) -> Iterator[TextChunk]:
         yield TextChunk(
             ordinal=ordinal,
             content=content,
-            heading=outline.path_at(start, content),
+            heading=outline.sections_of(start, content),
             char_start=start,
             char_end=start + len(content),
             token_count=max(1, round(len(content) / CHARS_PER_TOKEN)),
@@ -94,20 +94,25 @@ class _Outline:
     """The headings of a text, asked for places that only move forward."""
 
     def __init__(self, headings: list[tuple[int, int, str]]) -> None:
-        self._headings = iter(headings)
-        self._next = next(self._headings, None)
+        self._headings = headings
+        self._starts = [place for place, _, _ in headings]
+        self._passed = 0
         self._path: list[tuple[int, str]] = []
 
-    def path_at(self, start: int, content: str) -> str:
-        """The headings that a chunk stands under, outermost first: `Trocas > Prazo`."""
+    def sections_of(self, start: int, content: str) -> str:
+        """What a chunk stands under, outermost first, and what begins in it: `Loja > A · B`."""
         opening = start
         if content.startswith("#"):
             opening += len(content) - len(content.lstrip("# "))
-        while self._next and self._next[0] <= opening:
-            _, level, words = self._next
+        last = bisect_right(self._starts, opening)
+        for _, level, words in self._headings[self._passed : last]:
             self._path = [entry for entry in self._path if entry[0] < level] + [(level, words)]
-            self._next = next(self._headings, None)
-        return " > ".join(words for _, words in self._path)[:MAX_HEADING_CHARS]
+        self._passed = last
+        # Pieces may overlap, so what begins in this one is looked at again by the next.
+        end = bisect_right(self._starts, start + len(content) - 1)
+        path = " > ".join(words for _, words in self._path)
+        sections = [path, *(words for _, _, words in self._headings[last:end])]
+        return SECTION_MARK.join(dict.fromkeys(filter(None, sections)))[:MAX_HEADING_CHARS]
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:

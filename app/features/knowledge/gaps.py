@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from app.core.ids import KnowledgeBaseId
+from app.features.knowledge.entries import DocumentCreate, written
 from app.features.knowledge.errors import GapNotFound
 from app.features.knowledge.gap_schemas import Gap, GapEntry, GapStatus
-from app.features.knowledge.schemas import DocumentText, UploadedDocument
+from app.features.knowledge.schemas import UploadedDocument
 from app.features.knowledge.service import KnowledgeService
 from app.ports import Ports
 from app.web.auth import Caller
@@ -51,13 +53,15 @@ class GapService:
         """A document of the question and its answer; the gap is closed."""
         gap = await self.get(gap_id)
         question = entry.question or gap.question
-        document = await self._knowledge.add_text(
-            DocumentText(
-                knowledge_base_id=entry.knowledge_base_id or gap.knowledge_base_id,
+        base_id = KnowledgeBaseId(entry.knowledge_base_id or gap.knowledge_base_id)
+        file = written(
+            DocumentCreate(
+                knowledge_base_id=base_id,
                 name=question[:200],
-                text=f"# {' '.join(question.split())}\n\n{entry.answer}",
-                metadata={"gap_id": gap_id},
+                question=question,
+                answer=entry.answer,
             )
         )
+        document = await self._knowledge.add_file(file, base_id, {"gap_id": gap_id})
         await self.update(gap_id, "answered", document_id=document.id)
         return document

@@ -1,47 +1,39 @@
-"""What was found made fit to be read: repeats folded, neighbours joined, sentences highlighted."""
+"""What was found made fit to be read: copies folded, neighbours joined, sections named."""
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.features.knowledge.schemas import Hit, Passage
+from app.ports.parser import SECTION_MARK
 
 # Copies of a page differ in a date or a name; passages on one subject share about half their words.
 SAME_SHARE = 0.9
 JOINED_CHARS = 6000
 HIGHLIGHTS = 3
-HIGHLIGHT_CHARS = 200
-READ_CHARS = 4000
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+HEADING_CHARS = 300
 _WORD = re.compile(r"\w+")
-# What `agentes.fold` takes away, so that stems are found in what is folded here.
-_MARK = re.compile("[\u0300-\u036f]")
 
 
-@dataclass(slots=True)
-class _Joined:
-    """A hit in the making: the best of its passages and what it was joined with."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Passages that follow each other in a document, and which of them answers best."""
 
     best: Passage
     parts: list[Passage]
-    words: frozenset[str]
 
 
-def hits_of(found: Sequence[Passage], *, stems: Sequence[str], limit: int) -> list[Hit]:
-    """The best `limit` hits of passages that come best first, each with what answers in it."""
-    joined: list[_Joined] = []
+def without_copies(found: Sequence[Passage], *, limit: int) -> list[Passage]:
+    """The first `limit` passages that say something of their own."""
+    kept: dict[frozenset[str], Passage] = {}
     for passage in found:
+        if len(kept) == limit:
+            break
         words = frozenset(_WORD.findall(passage.content.lower()))
-        if any(_is_repeat(words, one.words) for one in joined):
-            continue
-        neighbour = next((one for one in joined if _continues(one.parts, passage)), None)
-        if neighbour is not None:
-            neighbour.parts = sorted([*neighbour.parts, passage], key=lambda part: part.ordinal)
-        elif len(joined) < limit:
-            joined.append(_Joined(passage, [passage], words))
-    trunks = [_fold(stem) for stem in stems]
-    return [_hit(one, trunks) for one in joined]
+        if words not in kept and not any(_is_repeat(words, others) for others in kept):
+            kept[words] = passage
+    return list(kept.values())
 
 
 def _is_repeat(words: frozenset[str], others: frozenset[str]) -> bool:
@@ -52,23 +44,37 @@ def _is_repeat(words: frozenset[str], others: frozenset[str]) -> bool:
     return shared >= SAME_SHARE * (fewer + more - shared)
 
 
-def _continues(parts: list[Passage], passage: Passage) -> bool:
-    """Whether a passage lies directly before or after, and there is room for it."""
-    if parts[0].document_id != passage.document_id:
-        return False
-    is_next = passage.ordinal in (parts[0].ordinal - 1, parts[-1].ordinal + 1)
-    first, last = min(parts[0].char_start, passage.char_start), parts[-1].char_end
-    return is_next and max(last, passage.char_end) - first <= JOINED_CHARS
+def places(passages: Sequence[Passage]) -> list[Place]:
+    """Passages that come best first, neighbours as one, whichever of them was found first."""
+    ranks = {passage.id: rank for rank, passage in enumerate(passages)}
+    in_order = sorted(passages, key=lambda one: (one.document_id, one.ordinal))
+    found = (Place(min(parts, key=lambda one: ranks[one.id]), parts) for parts in _runs(in_order))
+    return sorted(found, key=lambda place: ranks[place.best.id])
 
 
-def _hit(joined: _Joined, trunks: list[str]) -> Hit:
-    content = _text_of(joined.parts)
-    fields = joined.best.model_dump(exclude={"ordinal", "char_start", "char_end", "content"})
+def _runs(in_order: Sequence[Passage]) -> Iterator[list[Passage]]:
+    run = list(in_order[:1])
+    for before, passage in pairwise(in_order):
+        follows = (passage.document_id, passage.ordinal) == (before.document_id, before.ordinal + 1)
+        if follows and passage.char_end - run[0].char_start <= JOINED_CHARS:
+            run.append(passage)
+        else:
+            yield run
+            run = [passage]
+    if run:
+        yield run
+
+
+def hit_of(place: Place, marked: Mapping[str, list[str]]) -> Hit:
+    """A place as it is shown, with the first of the sentences that are marked in its chunks."""
+    left_out = {"ordinal", "char_start", "char_end", "content", "heading"}
+    sentences = dict.fromkeys(text for part in place.parts for text in marked.get(part.id, ()))
     return Hit(
-        **fields,
-        content=content,
-        chunk_ids=[part.id for part in joined.parts],
-        highlights=highlights(content, trunks),
+        **place.best.model_dump(exclude=left_out),
+        heading=_heading_of(place.parts),
+        content=_text_of(place.parts),
+        chunk_ids=[part.id for part in place.parts],
+        highlights=list(sentences)[:HIGHLIGHTS],
     )
 
 
@@ -82,21 +88,10 @@ def _text_of(parts: list[Passage]) -> str:
     return text
 
 
-def _fold(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    return _MARK.sub("", unicodedata.normalize("NFKD", text.lower()))
-
-
-def highlights(content: str, trunks: Iterable[str]) -> list[str]:
-    """The first sentences in which one of the folded stems stands."""
-    whole = frozenset(trunk for trunk in trunks if len(trunk) < 4)
-    openings = tuple(trunk for trunk in trunks if len(trunk) >= 4)
-    found: list[str] = []
-    for sentence in _SENTENCE_END.split(content[:READ_CHARS]):
-        words = _WORD.findall(_fold(sentence))
-        if any(word in whole or word.startswith(openings) for word in words):
-            found.append(sentence.strip()[:HIGHLIGHT_CHARS])
-            if len(found) == HIGHLIGHTS:
-                break
-    return found
+def _heading_of(parts: list[Passage]) -> str:
+    """The sections of all parts; one that goes on in the next part is named once."""
+    sections: dict[str, str] = {}
+    for part in parts:
+        for section in part.heading.split(SECTION_MARK):
+            sections.setdefault(section.rpartition(" > ")[2], section)
+    return SECTION_MARK.join(filter(None, sections.values()))[:HEADING_CHARS]

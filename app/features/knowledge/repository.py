@@ -177,3 +177,7 @@ class KnowledgeRepository:
             mode=mode,
         )
         return Found.model_validate(result)
+
+    async def mark(self, chunk_ids: list[str], terms: list[str]) -> dict[str, list[str]]:
+        """By chunk, its first sentences in which one of the terms of a search stands."""
+        return await self._scope.call("chunks_mark_v1", ids=chunk_ids, terms=terms)

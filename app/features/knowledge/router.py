@@ -130,6 +130,7 @@ async def search(body: SearchRequest, knowledge: Readable) -> SearchResult:
         threshold=body.threshold,
         mode=body.mode,
         filters=body.filters,
+        is_marked=True,
     )
 
 

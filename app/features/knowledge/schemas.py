@@ -12,24 +12,6 @@ Status = Literal["queued", "processing", "ready", "failed"]
 Mode = Literal["hybrid", "semantic", "lexical"]
 
 
-class DocumentText(Body):
-    """A document given as text, Markdown or plain."""
-
-    model_config = example(
-        knowledge_base_id="01938f5e-7a54-7cc1-9d4e-0c2b5a1f3e77",
-        name="horario.md",
-        text="# Horário\n\nA loja abre de segunda a sexta, das 9h às 18h.",
-        metadata={"team": "loja"},
-    )
-
-    knowledge_base_id: Id
-    name: Annotated[
-        str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), Text
-    ]
-    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000), Text]
-    metadata: Json = {}
-
-
 class DocumentError(Resource):
     """Why a document could not be indexed."""
 
@@ -97,7 +79,10 @@ class Chunk(Resource):
     document_id: Id
     ordinal: int
     content: str
-    heading: str
+    heading: str = Field(
+        description="The path of the section in which it opens; titles of sections that begin"
+        " further down follow, each after ` · `."
+    )
     page: int | None
     char_start: int
     char_end: int

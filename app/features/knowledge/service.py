@@ -8,12 +8,11 @@ from app.features.knowledge.errors import (
     DocumentNotFound,
     KnowledgeBaseNotFound,
 )
-from app.features.knowledge.incoming import IncomingFile, display_name
+from app.features.knowledge.incoming import IncomingFile
 from app.features.knowledge.repository import KnowledgeRepository
 from app.features.knowledge.schemas import (
     Chunk,
     Document,
-    DocumentText,
     Mode,
     SearchResult,
     UploadedDocument,
@@ -76,11 +75,6 @@ class KnowledgeService:
         """Delete the base with its documents; agents lose it."""
         if not await self._repository.delete_base(base_id):
             raise KnowledgeBaseNotFound
-
-    async def add_text(self, body: DocumentText) -> UploadedDocument:
-        """Queue a text for indexing."""
-        text = IncomingFile(display_name(body.name), body.text.encode(), "text/markdown")
-        return await self.add_file(text, KnowledgeBaseId(body.knowledge_base_id), body.metadata)
 
     async def add_file(
         self, file: IncomingFile, base_id: KnowledgeBaseId, metadata: dict[str, Any]
@@ -162,10 +156,12 @@ class KnowledgeService:
         mode: Mode = "hybrid",
         filters: dict[str, Any] | None = None,
         must_exist: bool = True,
+        is_marked: bool = False,
     ) -> SearchResult:
         """The passages that answer best; without vectors `hybrid` is served as `lexical`.
 
-        Without `must_exist` a base that is gone holds nothing, and a look-up is saved.
+        Without `must_exist` a base that is gone holds nothing, and a look-up is saved. Highlights
+        are looked up only if it `is_marked`.
 
         Raises:
             KnowledgeBaseNotFound: one of the bases does not exist in this organization.
@@ -179,6 +175,7 @@ class KnowledgeService:
             mode=mode,
             filters=filters or {},
             must_exist=must_exist,
+            is_marked=is_marked,
         )
         return await Search(self._ports, self._repository).answer(question)
 

@@ -88,6 +88,8 @@ def test_headings_give_each_chunk_its_path_and_a_fence_holds_none():
     assert paths["Dois."] == "Loja > Prazos > Sul"
     assert paths["Três."] == "Loja > Fim"
     assert not any("não" in path for path in paths.values())
+    (whole,) = cut(ParsedText((text,), is_markdown=True), Cut(size=500, overlap=0))
+    assert whole.heading == "Loja · Prazos · Sul · Fim"
 
 
 @pytest.mark.parametrize(
