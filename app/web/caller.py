@@ -37,7 +37,7 @@ class Caller:
     """A verified caller: whose data it may touch and what it may do with it.
 
     `impersonator` is who acts in a user's name; `visitor` is set for a widget session only, and
-    `clerk_organization`, Clerk's id of the organization, for a session of Clerk's only.
+    `clerk_organization`, Clerk's id of the organization, and `role` for a session of Clerk's only.
     """
 
     organization_id: OrganizationId
@@ -46,6 +46,7 @@ class Caller:
     impersonator: str | None = None
     visitor: Visitor | None = None
     clerk_organization: str | None = None
+    role: str | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the caller's scopes cover this one; `*` covers all."""

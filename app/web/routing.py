@@ -122,8 +122,11 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             strict_request = StrictJsonRequest(request.scope, request.receive)
             # Who needs no credential, as another's webhooks, may add to the address what they like.
-            wrong = misused(request, known) if checks else None
-            if has_body or wrong:  # nobody's body is read before it is known who sends it
+            wrong = misused(request, known) if checks or known else None
+            is_keyed = self._takes_key and "idempotency-key" in request.headers
+            # Nobody's body is read before it is known who sends it, and nobody is shown what was
+            # answered before who may not ask for it any more.
+            if has_body or wrong or is_keyed:
                 for check in checks:
                     await check.admit(strict_request)
             if wrong:

@@ -1,26 +1,40 @@
 -- A key may do no more than the person who made it may now, and ends with the key that made it if asked.
 
-alter table agentes.api_keys add column maker_role text;
-comment on column agentes.api_keys.maker_role is
-  'The role of the person who made the key, at that time; null where a key made it, or we did.';
+alter table agentes.api_keys
+  add column maker_id uuid,
+  add column maker_role text;
+comment on column agentes.api_keys.maker_id is
+  'The person from whom the key comes, directly or through other keys; null for one of ours.';
+comment on column agentes.api_keys.maker_role is 'The role that gave the first of these keys its scopes.';
+create index api_keys_by_maker on agentes.api_keys (organization_id, created_by);
 
-update agentes.api_keys k
-   -- Nobody but an administrator has ever had all scopes to give.
-   set maker_role = case when k.scopes ? '*' then 'admin' else m.role end
-  from agentes.memberships m
- where m.organization_id = k.organization_id and k.created_by = 'user:' || m.user_id;
+with recursive line as (
+  select k.id, substr(k.created_by, 6)::uuid as maker_id,
+         -- Nobody but an administrator has ever had all scopes to give.
+         case when k.scopes ? '*' then 'admin' else m.role end as maker_role
+    from agentes.api_keys k left join agentes.memberships m
+      on m.organization_id = k.organization_id and 'user:' || m.user_id = k.created_by
+   where k.created_by like 'user:%'
+  union all
+  select k.id, l.maker_id, l.maker_role from line l join agentes.api_keys k on k.created_by = 'api_key:' || l.id
+)
+update agentes.api_keys k set maker_id = l.maker_id, maker_role = l.maker_role from line l where l.id = k.id;
 
-create function agentes.note_maker_role() returns trigger
+create function agentes.note_maker() returns trigger
 language plpgsql set search_path = pg_catalog, agentes as $$
 begin
-  new.maker_role := (
-    select m.role from memberships m
-     where m.organization_id = new.organization_id and 'user:' || m.user_id = new.created_by);
+  if new.created_by like 'user:%' then
+    new.maker_id := substr(new.created_by, 6)::uuid;
+    new.maker_role := coalesce(new.maker_role, (
+      select m.role from memberships m where m.organization_id = new.organization_id and m.user_id = new.maker_id));
+  elsif new.created_by like 'api_key:%' then
+    select k.maker_id, k.maker_role into new.maker_id, new.maker_role from api_keys k
+     where k.organization_id = new.organization_id and k.id = substr(new.created_by, 9)::uuid;
+  end if;
   return new;
 end $$;
-comment on function agentes.note_maker_role() is 'Keeps with a new key what role its maker has.';
-create trigger note_maker_role before insert on agentes.api_keys
-  for each row when (new.created_by like 'user:%') execute function agentes.note_maker_role();
+comment on function agentes.note_maker() is 'Keeps with a new key from whom it comes, and what role gave it its scopes.';
+create trigger note_maker before insert on agentes.api_keys for each row execute function agentes.note_maker();
 
 -- Memberships end with the person, so that keys need to look at nothing else.
 create function agentes.end_memberships() returns trigger
@@ -39,23 +53,35 @@ update agentes.memberships m set deleted_at = u.deleted_at
 
 create function agentes.maker_of(p_key agentes.api_keys) returns jsonb
 language sql stable as $$
-  -- Made by a key, it goes by that one's maker; made by us, it has none.
-  with recursive makers as (
-    select p_key.created_by, p_key.maker_role
-    union
-    select k.created_by, k.maker_role
-      from makers m join agentes.api_keys k
-        on k.organization_id = p_key.organization_id and 'api_key:' || k.id = m.created_by
-  )
-  select jsonb_build_object('role_then', m.maker_role, 'role', s.role,
+  select jsonb_build_object('role_then', p_key.maker_role, 'role', s.role,
                             'has_left', s.user_id is null or s.deleted_at is not null)
-    from makers m left join agentes.memberships s
-      on s.organization_id = p_key.organization_id and 'user:' || s.user_id = m.created_by
-   where m.created_by like 'user:%'
+    from (select p_key.maker_id as id) m left join agentes.memberships s
+      on s.organization_id = p_key.organization_id and s.user_id = m.id
+   where m.id is not null
 $$;
 alter function agentes.maker_of(agentes.api_keys) set search_path = pg_catalog, agentes;
 comment on function agentes.maker_of(agentes.api_keys) is
-  '{role_then, role, has_left} of the person from whom a key comes, directly or through other keys; null without one.';
+  '{role_then, role, has_left} of the person from whom a key comes; null without one.';
+
+create function public.api_key_create_v1(p_org uuid, p_key jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, agentes as $$
+begin
+  perform set_config('app.org', p_org::text, true);
+  if p_key->>'created_by' like 'api_key:%' then
+    -- Whoever revokes that key waits for this one, and ends it too where it is asked to.
+    perform from api_keys k where k.organization_id = p_org and k.id = substr(p_key->>'created_by', 9)::uuid
+       and k.revoked_at is null and coalesce(k.expires_at > now(), true) for share;
+  elsif p_key->>'created_by' like 'user:%' then
+    perform from memberships m where m.organization_id = p_org and m.user_id = substr(p_key->>'created_by', 6)::uuid
+       and m.deleted_at is null;
+  end if;
+  if not found then
+    return null;
+  end if;
+  return public.row_insert_v1(p_org, 'api_keys', p_key);
+end $$;
+comment on function public.api_key_create_v1(uuid, jsonb) is
+  'A new key, without what is secret; null where whoever makes it has ended meanwhile.';
 
 create function public.api_key_find_v2(p_public_id text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, agentes as $$
@@ -86,18 +112,24 @@ comment on function public.api_keys_find_v1(uuid, uuid, text, int, uuid) is
 create function public.api_key_revoke_v1(p_org uuid, p_id uuid, p_including_made boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, agentes as $$
 declare
+  v_line uuid[] := '{}';
+  v_next uuid[] := array[p_id];
   v_ended jsonb;
 begin
   perform set_config('app.org', p_org::text, true);
-  with recursive line as (
-    select k.id from api_keys k where k.organization_id = p_org and k.id = p_id
-       and (k.revoked_at is null or p_including_made)
-    union
-    select k.id from line l join api_keys k
-        on k.organization_id = p_org and k.created_by = 'api_key:' || l.id and p_including_made
-  ), ended as (
-    update api_keys k set revoked_at = now(), updated_at = now() from line l
-     where k.organization_id = p_org and k.id = l.id and k.revoked_at is null returning k.public_id
+  loop
+    perform from api_keys k where k.organization_id = p_org and k.id = any (v_next) order by k.id for update;
+    v_line := v_line || v_next;
+    exit when not p_including_made;
+    -- A statement of its own, which sees what was made until they were locked.
+    v_next := array(
+      select k.id from api_keys k where k.organization_id = p_org and not k.id = any (v_line)
+         and k.created_by = any (array(select 'api_key:' || i from unnest(v_next) i)));
+    exit when v_next = '{}';
+  end loop;
+  with ended as (
+    update api_keys k set revoked_at = now(), updated_at = now()
+     where k.organization_id = p_org and k.id = any (v_line) and k.revoked_at is null returning k.public_id
   )
   select coalesce(jsonb_agg(public_id), '[]') into v_ended from ended;
   return v_ended;
@@ -107,11 +139,12 @@ comment on function public.api_key_revoke_v1(uuid, uuid, boolean) is
 
 do $$
 begin
-  perform agentes.revoke_from_strangers('function agentes.note_maker_role()');
+  perform agentes.revoke_from_strangers('function agentes.note_maker()');
   perform agentes.revoke_from_strangers('function agentes.end_memberships()');
   perform agentes.lock_helper('agentes.maker_of(agentes.api_keys)');
   perform agentes.lock_function('public.api_key_find_v2(text)', 'agentes_system');
   perform agentes.lock_function('public.api_keys_find_v1(uuid, uuid, text, int, uuid)', 'agentes_tenant');
+  perform agentes.lock_function('public.api_key_create_v1(uuid, jsonb)', 'agentes_tenant');
   perform agentes.lock_function('public.api_key_revoke_v1(uuid, uuid, boolean)', 'agentes_tenant');
 end $$;
 

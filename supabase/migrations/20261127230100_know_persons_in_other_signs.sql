@@ -14,21 +14,21 @@ create or replace function agentes.written_forms(p_said text[]) returns text
 language sql immutable as $$
   select string_agg(case
            when said like '%@%' then
-             '(?<![A-Za-z0-9._%+-])'
+             '(?<![A-Za-z0-9._%+@-])'
                || replace(regexp_replace(said, '([^A-Za-z0-9@])', '\\\1', 'g'), '@',
-                          '[ ]{0,2}(?:@|\uff20|%40|&#0{0,4}64;|&#x0{0,4}40;|&commat;|[(\[]?(?:at|arroba)[)\]]?)[ ]{0,2}')
+                          '(?:[ ]{0,2}(?:@|\uff20|%40|&#0{0,4}64;|&#x0{0,4}40;|&commat;)[ ]{0,2}|[ ]{1,2}(?:at|arroba)[ ]{1,2}|[ ]{0,2}[(\[][ ]?(?:at|arroba)[ ]?[)\]][ ]{0,2})')
                || '(?![A-Za-z0-9_-]|\.[A-Za-z0-9])'
            when said like '+%' then
              -- With or without the country's code, of which we know how long one is: Brazil's.
-             '(?<![0-9A-Za-z])' || case when said like '+55%'
+             '(?<![0-9A-Za-z\uff10-\uff19])' || case when said like '+55%'
                  then '(?:[+\uff0b]?[5\uff15][5\uff15][ ()./\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212\u3000\uff08\uff09\uff0d\uff0e-]{0,3})?[0\uff10]?(?:xx)?[ ]?[(\uff08]?'
                  else '[+\uff0b]?' end
                || agentes.digits_between(regexp_replace(said, '^\+(55)?', ''), '[ ()./\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212\u3000\uff08\uff09\uff0d\uff0e-]{0,3}')
-               || '(?![0-9A-Za-z])'
+               || '(?![0-9A-Za-z\uff10-\uff19])'
            else
-             '(?<![0-9A-Za-z])'
+             '(?<![0-9A-Za-z\uff10-\uff19])'
                || agentes.digits_between(regexp_replace(said, '[^0-9A-Za-z]', '', 'g'), '[ ./\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212\u3000\uff08\uff09\uff0d\uff0e-]{0,2}')
-               || '(?![0-9A-Za-z])' end, '|')
+               || '(?![0-9A-Za-z\uff10-\uff19])' end, '|')
     from unnest(p_said) said
 $$;
 
@@ -97,6 +97,7 @@ declare
   v_pattern text;
   v_receipt jsonb := p_receipt;
   v_named text;
+  v_lanes uuid[];
   v_erased jsonb;
   v_masked bigint := 0;
   v_count bigint;
@@ -111,14 +112,22 @@ begin
   v_events := events_about(p_org, ids_in(v_found->'conversations'), ids_in(v_found->'leads'));
   -- The receipt stays for good, and with it what somebody has typed as the reason.
   v_named := nullif(concat_ws('|', v_pattern, (
-    select string_agg('(?<!\w)' || regexp_replace(n.name, '(\W)', '\\\1', 'g') || '(?!\w)', '|')
-      from (select l.name from leads l
-             where l.organization_id = p_org and l.id = any (ids_in(v_found->'leads')) and length(l.name) > 2
-             union select v from jsonb_array_elements_text(v_found->'visitors') v where length(v) > 2) n (name))), '');
+    select string_agg('(?<!\w)' || regexp_replace(n.word, '(\W)', '\\\1', 'g') || '(?!\w)', '|')
+      from (select w from leads l, regexp_split_to_table(l.name, '[^[:alnum:]]+') w
+             where l.organization_id = p_org and l.id = any (ids_in(v_found->'leads')) and length(w) > 2
+             union select v from jsonb_array_elements_text(v_found->'visitors') v where length(v) > 2) n (word))), '');
   if v_named is not null and p_receipt->>'reason' is not null then
     v_receipt := p_receipt || jsonb_build_object('reason', regexp_replace(p_receipt->>'reason', v_named, '***', 'gi'));
   end if;
+  -- Queues forget what is deleted of them; held before, as whoever claims holds them first.
+  v_lanes := array(select distinct d.webhook_id from webhook_deliveries d
+                    where d.organization_id = p_org and d.message_id = any (v_events) and d.status in ('pending', 'sending'));
+  perform lanes_hold(v_lanes);
   v_erased := public.person_erase_v2(p_org, p_person, v_receipt);
+  update webhook_lanes l
+     set in_flight = (select count(*) from webhook_deliveries d where d.webhook_id = l.webhook_id and d.status = 'sending'),
+         next_due_at = (select min(d.next_attempt_at) from webhook_deliveries d where d.webhook_id = l.webhook_id and d.status = 'pending')
+   where l.organization_id = p_org and l.webhook_id = any (v_lanes);
   -- What was delivered to an inbox meanwhile has held up the end of its message until now.
   delete from webhook_inbox_messages i where i.organization_id = p_org and i.headers->>'webhook-id' = any (v_events::text[]);
   if v_pattern is not null then

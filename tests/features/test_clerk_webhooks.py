@@ -158,6 +158,64 @@ async def test_a_key_may_do_no_more_than_its_maker_may_now(sender, clerk):
             await asyncio.sleep(0.2)
 
 
+async def test_the_role_of_an_older_token_bounds_the_keys_that_are_made_with_it(sender, clerk):
+    def asking(credential):
+        return sender.client.get(KEYS, headers={"Authorization": f"Bearer {credential}"})
+
+    older, newer = clerk.token(), clerk.token(o={"id": "org_1", "rol": "member"})
+    assert (await asking(older)).status_code == 200
+    assert (await asking(newer)).status_code == 403  # and so we know of it
+    made = await sender.client.post(
+        KEYS,
+        headers={"Authorization": f"Bearer {older}"},  # still valid for some seconds
+        json={"name": "late", "scopes": ["*"]},
+    )
+    key = made.json()["key"]
+    assert (await asking(key)).status_code == 403
+    listed = await asking(clerk.token(sub="user_2"))
+    assert "*" not in listed.json()["data"][0]["allowed_scopes"]
+
+
+async def test_a_key_that_is_cut_is_rotated_by_nobody_who_may_less_than_it_may_again(sender, clerk):
+    def asking(path, credential, body):
+        headers = {"Authorization": f"Bearer {credential}"}
+        return sender.client.post(f"{KEYS}{path}", headers=headers, json=body)
+
+    whole = (await asking("", clerk.token(), {"name": "all", "scopes": ["*"]})).json()
+    scopes = ["agents:read", "keys:read", "keys:write"]
+    other = clerk.token(sub="user_2")
+    lesser = (await asking("", other, {"name": "lesser", "scopes": scopes})).json()["key"]
+    at_ms = int(time.time() * 1000) + 1
+    told = {"role": "org:intern", "updated_at": at_ms} | MEMBER
+    await sender.about("organizationMembership.updated", at_ms, **told)
+    async with asyncio.timeout(10):
+        while await taken(sender, whole["key"]) != [False]:
+            await asyncio.sleep(0.2)
+    refused = await asking(f"/{whole['id']}/rotate", lesser, {"overlap_hours": 0})
+    assert (refused.status_code, refused.json()["code"]) == (403, "scopes_too_wide")
+
+
+async def test_what_was_answered_before_is_shown_to_nobody_who_may_not_ask_any_more(sender, clerk):
+    headers = {"Authorization": f"Bearer {clerk.token()}"}
+    key = (
+        await sender.client.post(KEYS, headers=headers, json={"name": "all", "scopes": ["*"]})
+    ).json()["key"]
+    holder = {"Authorization": f"Bearer {key}"}
+    body = {"name": "CRM", "url": "https://crm.example.com/h", "events": ["lead_captured"]}
+    hook = (await sender.client.post("/api/v2/webhooks", headers=holder, json=body)).json()
+    again = holder | {"Idempotency-Key": "rotate-1"}
+    path = f"/api/v2/webhooks/{hook['id']}/rotate-secret"
+    answers = [await sender.client.post(path, headers=again) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    at_ms = int(time.time() * 1000) + 1
+    told = {"role": "org:member", "updated_at": at_ms} | MEMBER
+    await sender.about("organizationMembership.updated", at_ms, **told)
+    async with asyncio.timeout(10):
+        while (await sender.client.post(path, headers=again)).status_code != 403:
+            await asyncio.sleep(0.2)
+
+
 async def test_a_user_or_an_organization_that_is_deleted_stays_out_whatever_comes_late(
     sender, clerk
 ):

@@ -225,3 +225,24 @@ async def test_a_rotation_that_is_sent_again_shows_the_same_secret(client):
     assert answers[0].json()["key"] == answers[1].json()["key"] != key["key"]
     async with holding(client, answers[0].json()["key"]) as holder:
         assert (await holder.get("/api/v2/agents")).status_code == 200
+
+
+async def test_no_key_that_is_just_being_made_outlives_the_end_of_the_line(client):
+    first = await a_key(client, scopes=["*"])
+    made = []
+
+    async def make(holder):
+        while (answer := await holder.post(KEYS, json={"name": "X", "scopes": ["*"]})).is_success:
+            made.append(answer.json()["key"])
+        assert answer.status_code == 401
+
+    async with holding(client, first["key"]) as holder, asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(make(holder))
+        while len(made) < 8:
+            await asyncio.sleep(0.01)
+        ended = await client.delete(f"{KEYS}/{first['id']}", params={"including_made": "true"})
+        assert ended.status_code == 204
+    for key in made:
+        async with holding(client, key) as holder:
+            assert (await holder.get("/api/v2/agents")).status_code == 401

@@ -167,7 +167,7 @@ async def test_what_hides_from_collectors_of_addresses_is_taken_out_too(client, 
     agent = await an_agent(client)
     told = (
         "ana @ exemplo.com.br, ana&#64;exemplo.com.br, ana [at] exemplo.com.br,"
-        " ana(arroba)exemplo.com.br, ana＠exemplo.com.br"
+        " ana(arroba)exemplo.com.br, ana＠exemplo.com.br, ana at exemplo.com.br"
     )
     await stream(client, agent["id"], asking(told, visitor_id="outra"))
     assert (await client.post(ERASURES, json={"email": "ana@exemplo.com.br"})).status_code == 201
@@ -181,15 +181,47 @@ async def test_what_hides_from_collectors_of_addresses_is_taken_out_too(client, 
     assert "98765 4322" in left
 
 
+async def test_an_erasure_leaves_what_only_looks_like_the_address(client, connection):
+    lead = {"name": "Dono", "email": "dono@catfe.com.br"}
+    assert (await client.post("/api/v2/leads", json=lead)).status_code == 201
+    lead = {"name": "C", "email": "c@fe.com.br", "notes": "１１５２９９８２２４７２５５"}
+    lead_id = (await client.post("/api/v2/leads", json=lead)).json()["id"]
+    agent = await an_agent(client)
+    await stream(client, agent["id"], asking("Veja www.catfe.com.br e x@c@fe.com.br"))
+    answer = await client.post(ERASURES, json={"lead_id": lead_id})
+    assert answer.status_code == 201
+    (other,) = (await client.get("/api/v2/leads")).json()["data"]
+    assert other["email"] == "dono@catfe.com.br"
+    assert "www.catfe.com.br" in await everything(connection)
+
+
+async def test_queues_know_of_what_an_erasure_has_taken_out_of_them(client, shop, connection):
+    hook = {"name": "X", "url": "https://away.example.com/", "events": ["*"]}
+    assert (await client.post("/api/v2/webhooks", json=hook)).status_code == 201
+    hers = await shop.a_conversation("ana")
+    await shop.call("lead_capture", LEAD, ANA, hers, visitor_id="ana")
+    async with asyncio.timeout(20):
+        while not await connection.fetchval("select count(*) from agentes.webhook_deliveries"):
+            await asyncio.sleep(0.1)
+    assert (await client.post(ERASURES, json={"visitor_id": "ana"})).status_code == 201
+    assert await connection.fetchval(
+        """select bool_and((l.in_flight, l.next_due_at) is not distinct from (
+                  select count(*) filter (where d.status = 'sending'),
+                         min(d.next_attempt_at) filter (where d.status = 'pending')
+                    from agentes.webhook_deliveries d where d.webhook_id = l.webhook_id))
+             from agentes.webhook_lanes l"""
+    )
+
+
 async def test_a_receipt_holds_nothing_of_the_person_whatever_was_typed(client, shop, connection):
     hers = await shop.a_conversation("ana-do-site")
     await shop.call(
         "lead_capture", LEAD, ANA | {"name": "Ana (Souza)"}, hers, visitor_id="ana-do-site"
     )
-    reason = "Pedido de Ana (Souza) <ANA@exemplo.com.br>, visitante ana-do-site, protocolo 1234"
+    reason = "Pedido de ana  souza <ANA@exemplo.com.br>, visitante ana-do-site, protocolo 1234"
     body = {"email": ANA["email"], "reason": reason}
     receipt = (await client.post(ERASURES, json=body)).json()
-    assert receipt["reason"] == "Pedido de *** <***>, visitante ***, protocolo 1234"
+    assert receipt["reason"] == "Pedido de ***  *** <***>, visitante ***, protocolo 1234"
     left = await everything(connection)
     assert not re.search(r"Souza|xemplo\.com\.br", left)
     nobody = {"visitor_id": "ninguem", "reason": "Protocolo 1235"}

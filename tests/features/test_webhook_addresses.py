@@ -57,6 +57,8 @@ CREDENTIALS = (
         "api_key",
         "apikey",
         "APIKey",
+        "APIkey",
+        "tokens",
         "hapikey",
     ),
     *("x-api-key", "AccessKey", "subscription-key", "sig", "signature", "X-Amz-Signature", "sign"),
@@ -238,3 +240,20 @@ async def test_a_process_of_an_earlier_release_keeps_or_moves_a_sealed_address(c
     await connection.fetchval(update, json.dumps({"url": f"{ELSEWHERE}?v=2"}))
     assert tuple(await connection.fetchrow(row)) == (f"{ELSEWHERE}?v=2", None)
     assert (await client.get(f"{WEBHOOKS}/{hook['id']}")).json()["url"] == f"{ELSEWHERE}?v=2"
+
+
+@pytest.mark.parametrize("mangled", ["[hidden];v=3", "+[hidden]", "[HIDDEN]", "%255Bhidden%255D"])
+async def test_a_hidden_value_that_is_sent_back_changed_is_refused_and_not_lost(client, mangled):
+    url = "https://crm.example.com/z?x=1;token=SECRET1"
+    body = {"name": "CRM", "url": url, "events": ["lead_captured"]}
+    hook = (await client.post(WEBHOOKS, json=body)).json()
+    changed = {"url": f"https://crm.example.com/z?x=1;token={mangled}"}
+    answer = await client.patch(f"{WEBHOOKS}/{hook['id']}", json=changed)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/url")
+
+
+async def test_an_address_that_could_not_be_sent_back_as_it_is_shown_is_refused(client):
+    url = "https://crm.example.com/z?" + "&".join(f"token=s{place}" for place in range(150))
+    body = {"name": "CRM", "url": url, "events": ["lead_captured"]}
+    answer = await client.post(WEBHOOKS, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/url")

@@ -286,5 +286,11 @@ async def test_a_query_that_is_not_understood_is_refused_and_not_passed_over(cli
     )
 
 
+async def test_a_filter_of_a_stream_is_not_misspelt_in_silence(client):
+    for query in ("typos=lead_captured", "types=lead_captured&types=lead_updated"):
+        answer = await client.get(f"/api/v2/events/dashboard?{query}")
+        assert answer.status_code == 422
+
+
 async def test_who_needs_no_credential_may_add_to_the_address_what_they_like(client):
     assert (await client.get("/health/live?from=probe")).status_code == 200

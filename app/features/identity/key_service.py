@@ -29,7 +29,7 @@ from app.features.identity.roles import ALL, SCOPES, covers
 from app.features.identity.widget_sessions import PUBLIC_PREFIX
 from app.ports import Ports
 from app.ports.bus import CREDENTIALS_ENDED
-from app.web.auth import Caller
+from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 
 PUBLIC_BYTES = 24
 
@@ -70,6 +70,7 @@ class KeyService:
             UnknownScopes: some scopes do not exist.
             ScopesTooWide: the caller has not got all of them itself.
             InvalidRequest: it would have expired already, or later than the key that makes it.
+            InvalidCredential: the caller has been revoked or has left meanwhile.
         """
         expires_at = await self._expiry(body)
         wanted = frozenset(body.scopes)
@@ -88,8 +89,11 @@ class KeyService:
             "scopes": sorted(wanted),
             "expires_at": expires_at and rfc3339(expires_at),
             "created_by": self._caller.actor,
+            "maker_role": self._caller.role,
         }
-        await self._insert("api_keys", row)
+        made = await self._scope.call("api_key_create_v1", key=row | self._times())
+        if made is None:
+            raise InvalidCredential("The credential has ended.", headers=WWW_AUTHENTICATE)
         return await self._with_secret(key_id, key)
 
     async def _expiry(self, body: ApiKeyCreate) -> datetime | None:
@@ -117,7 +121,8 @@ class KeyService:
         seen = await self.get_api_key(key_id)
         if seen.status != "active":
             raise ApiKeyNotFound
-        if not covers(self._caller.scopes, frozenset(seen.allowed_scopes)):
+        # What is cut at the moment may come back: whoever has the secret then has all of it.
+        if not covers(self._caller.scopes, frozenset(seen.scopes)):
             raise ScopesTooWide("A key is rotated by somebody who may do as much.")
         secret = new_key(secret_bytes(self._vault, f"api_key:{key_id}", KEY_BYTES)).secret
         fresh = ApiKey(seen.public_id, secret)
@@ -199,9 +204,11 @@ class KeyService:
         await self._bus.publish(CREDENTIALS_ENDED, {})
 
     async def _insert(self, table: str, row: dict[str, Any]) -> dict[str, Any]:
+        return await self._scope.call("row_insert_v1", table=table, row=row | self._times())
+
+    def _times(self) -> dict[str, str]:
         now = rfc3339(self._clock.now())
-        times = {"created_at": now, "updated_at": now}
-        return await self._scope.call("row_insert_v1", table=table, row=row | times)
+        return {"created_at": now, "updated_at": now}
 
     async def _with_secret(self, key_id: str, key: ApiKey) -> ApiKeySecret:
         info = await self.get_api_key(key_id)

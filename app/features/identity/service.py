@@ -108,6 +108,7 @@ class IdentityService:
             _scopes(session.membership, member),
             impersonator=session.impersonator,
             clerk_organization=session.membership.organization,
+            role=member.role or session.membership.role,
         )
 
     async def _member(self, session: Session) -> Member:

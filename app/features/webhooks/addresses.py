@@ -20,7 +20,7 @@ _CREDENTIAL = re.compile(
     r"|pwd|pass|passphrase|passcode|senha|segredo|chave"
 )
 # `country_code` and `commit_hash` are none.
-_ALONE = frozenset({"code", "hash", "sign"})
+_ALONE = frozenset({"apikeys", "code", "hash", "keys", "sign", "tokens"})
 # `key_id` and `token_type` tell of a credential, and are none.
 _ABOUT = frozenset({"algorithm", "id", "method", "mode", "name", "type", "version"})
 
@@ -36,7 +36,10 @@ class _Part:
 
 def is_credential(name: str) -> bool:
     """Whether a parameter of this name is likely to hold a secret."""
-    words = [word.lower() for word in _WORD.findall(unquote_plus(name))]
+    plain = unquote_plus(name)
+    words = [word.lower() for word in _WORD.findall(plain)]
+    if len(words) > 1 and plain.isalpha() and _CREDENTIAL.fullmatch(plain.lower()):
+        return True  # `APIkey`, whatever its capitals seem to say
     if len(words) == 1 and words[0] in _ALONE:
         return True
     if not words or (words[-1] in _ABOUT and "secret" not in words):
@@ -75,7 +78,9 @@ def kept_address(given: str, before: str | None) -> str:
     pieces: list[str] = []
     for part in _parts(given):
         value = part.value
-        if part.name is not None and unquote(value) == HIDDEN:
+        if part.name is not None and HIDDEN in unquote(unquote(value)).lower():
+            if unquote(value) != HIDDEN:
+                raise _refused(f"`{part.name}` is sent again as it is shown, or anew")
             if before is not None and origin_of(given) != origin_of(before):
                 raise _refused(f"send `{part.name}` again, for another server")
             if not known.get(part.name):

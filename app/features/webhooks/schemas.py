@@ -48,9 +48,10 @@ def _secret(text: str) -> str:
         raise ValueError("is not the base64 of 24 to 64 bytes, after `whsec_`") from None
 
 
+MAX_URL_CHARS = 2048
 Url = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=2048),
+    StringConstraints(min_length=1, max_length=MAX_URL_CHARS),
     Text,
     Field(
         description="https; what it answers with a redirect to is not followed. Values in its query"

@@ -21,6 +21,7 @@ from app.features.webhooks.inboxes import InboxAddresses
 from app.features.webhooks.queue import DELIVERIES_DUE
 from app.features.webhooks.repository import StoredWebhook, WebhookRepository
 from app.features.webhooks.schemas import (
+    MAX_URL_CHARS,
     RecoverOrder,
     Webhook,
     WebhookCreate,
@@ -31,7 +32,7 @@ from app.features.webhooks.schemas import (
 from app.features.webhooks.sealing import WebhookSeals
 from app.features.webhooks.templates import TEMPLATES, check_events
 from app.ports import Ports
-from app.ports.fetch import HeadersRefused
+from app.ports.fetch import AddressRefused, HeadersRefused
 from app.web.auth import Caller
 
 TEST_EVENT = "webhook_test"
@@ -218,6 +219,9 @@ def _kept_url(seals: WebhookSeals, given: str, seen: StoredWebhook | None) -> di
     before = seals.readable_url(seen.url_sealed, seen.fields["url"]) if seen else None
     url = kept_address(given, before)
     stored = stored_address(url)
+    if len(shown_address(url)) > MAX_URL_CHARS:
+        detail = f"has more than {MAX_URL_CHARS} characters as it is shown"
+        raise AddressRefused(errors=[{"pointer": "/url", "detail": detail}])
     if stored == url:
         return {"url": url, "url_sealed": None}
     sealed = seen.url_sealed if seen and url == before else None
