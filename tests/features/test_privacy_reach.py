@@ -205,11 +205,11 @@ async def test_queues_know_of_what_an_erasure_has_taken_out_of_them(client, shop
             await asyncio.sleep(0.1)
     assert (await client.post(ERASURES, json={"visitor_id": "ana"})).status_code == 201
     assert await connection.fetchval(
-        """select bool_and((l.in_flight, l.next_due_at) is not distinct from (
-                  select count(*) filter (where d.status = 'sending'),
-                         min(d.next_attempt_at) filter (where d.status = 'pending')
-                    from agentes.webhook_deliveries d where d.webhook_id = l.webhook_id))
-             from agentes.webhook_lanes l"""
+        """select bool_and(l.in_flight = d.sending and l.next_due_at is not distinct from d.due)
+             from agentes.webhook_lanes l, lateral (
+               select count(*) filter (where d.status = 'sending') as sending,
+                      min(d.next_attempt_at) filter (where d.status = 'pending') as due
+                 from agentes.webhook_deliveries d where d.webhook_id = l.webhook_id) d"""
     )
 
 
