@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from app.adapters.llm import error_bodies
 from app.ports.llm import (
     Conduct,
     ContextTooLong,
@@ -109,6 +111,65 @@ async def test_a_refusal_has_its_kind_is_tried_again_where_that_may_help_and_tel
     assert failure.__suppress_context__
     assert failure.__cause__ is None
     assert [line["provider"] for line in logs] == [upstream.adapter.name] * requests
+
+
+async def test_of_an_error_without_end_only_the_beginning_is_read(upstream):
+    sent = 0
+    closed = asyncio.Event()
+
+    async def script(exchange):
+        nonlocal sent
+        await exchange.send(b"HTTP/1.1 400 Bad\r\ncontent-type: application/json\r\n\r\n")
+        await exchange.send(upstream.wire.error_body("context_length_exceeded")[:-1])
+        try:
+            while True:
+                await exchange.send(b" " * 65_536)
+                sent += 1
+        finally:
+            closed.set()
+
+    async with upstream.over(script) as (server, provider):
+        _, failure = await outcome(provider)
+        await asyncio.wait_for(closed.wait(), 5)
+    assert type(failure) is ContextTooLong
+    assert (len(server.requests), server.connections) == (1, 1)
+    assert sent < 500  # what the network holds, and no more
+
+
+@pytest.mark.parametrize("end", ["silence", "a reset"])
+async def test_an_error_that_is_not_told_to_its_end_is_known_by_its_beginning(
+    upstream, monkeypatch, end
+):
+    monkeypatch.setattr(error_bodies, "PATIENCE_S", 0.2)
+
+    async def script(exchange):
+        await exchange.send(b"HTTP/1.1 401 No\r\ncontent-length: 5000\r\n\r\n{")
+        if end == "silence":
+            await exchange.until_closed()
+        else:
+            await asyncio.sleep(0.05)
+            exchange.reset()
+
+    async with upstream.over(script) as (server, provider):
+        _, failure = await outcome(provider)
+    assert type(failure) is ProviderRefusedKey
+    assert len(server.requests) == 1
+
+
+async def test_a_compressed_error_is_read_no_further_than_another(upstream):
+    body = upstream.wire.error_body("context_length_exceeded") + b" " * 50_000_000
+
+    async def script(exchange):
+        await exchange.answer("400 Bad", packed, "content-encoding: gzip")
+
+    packed = gzip.compress(body)
+    async with upstream.over(script) as (_, provider):
+        tracemalloc.start()
+        _, failure = await outcome(provider)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert type(failure) is ContextTooLong
+    assert peak_bytes < 10_000_000
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from app.adapters.llm.error_bodies import said
 from app.adapters.llm.failures import Refused
 from app.adapters.llm.transport.head import Head
 from app.adapters.llm.transport.pool import Transport
@@ -45,7 +46,7 @@ class Poster:
         response = await self._wire.post(head, orjson.dumps(body))
         try:
             if not response.is_success:
-                raise Refused(response.status_code, await _said(response), response.headers)
+                raise Refused(response.status_code, await said(response), response.headers)
             yield response
         finally:
             await response.aclose()
@@ -60,12 +61,3 @@ class Poster:
         )
         head = self._heads[path, *headers.values()] = Head.of(written.request)
         return head
-
-
-async def _said(response: httpx2.Response) -> object:
-    """The JSON of the body, or its text."""
-    said = await response.aread()
-    try:
-        return orjson.loads(said)
-    except orjson.JSONDecodeError:
-        return said.decode(errors="replace")
