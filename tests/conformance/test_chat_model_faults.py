@@ -311,14 +311,18 @@ async def test_silence_is_a_stall_and_costs_one_request(upstream, where):
     assert len(server.requests) == 1
 
 
-async def test_signs_of_life_are_no_answer(upstream):
+@pytest.mark.parametrize("sign", ["sign_of_life", "unknown", "empty"])
+async def test_signs_of_life_are_no_answer(upstream, sign):
+    signs = {"sign_of_life": upstream.wire.sign_of_life, "unknown": upstream.wire.unknown}
+    signs["empty"] = upstream.wire.text("") + upstream.wire.usage
+
     async def script(exchange):
         await exchange.send(STREAM_HEAD)
         while True:
-            await exchange.send(upstream.wire.sign_of_life)
+            await exchange.send(signs[sign])
             await asyncio.sleep(0.05)
 
-    async with upstream.over(script, conduct=IMPATIENT) as (_, provider):
+    async with upstream.over(script, conduct=replace(IMPATIENT, idle_s=0.2)) as (_, provider):
         _, failure = await outcome(provider)
     assert type(failure) is ProviderStalled
 

@@ -17,6 +17,7 @@ from app.ports.llm import (
     Message,
     ProviderDeclined,
     ProviderDisconnected,
+    ProviderMalformed,
     ProviderNotConfigured,
     TextDelta,
     ToolCall,
@@ -158,10 +159,11 @@ async def test_the_reason_of_the_end_is_told(upstream, reason):
     assert events[-1] == Finished(reason)
 
 
-async def test_a_reason_that_nobody_knows_is_a_stop(upstream):
+async def test_a_reason_that_nobody_knows_is_no_end(upstream):
     wire = upstream.wire
-    parts = (wire.start, wire.text("Oi"), wire.finish(wire.nobody_knows))
-    assert (await upstream.events(sending(*parts)))[-1] == Finished("stop")
+    parts = (wire.start, wire.text("Oi"), wire.finish(wire.nobody_knows), wire.usage, wire.end)
+    with pytest.raises(ProviderMalformed):
+        await upstream.events(sending(*parts))
 
 
 async def test_a_refusal_is_shown_and_told(upstream):

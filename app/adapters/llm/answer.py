@@ -38,8 +38,23 @@ class Answer:
         self.reason: FinishReason | None = None
         self.has_end_mark = False
         self.is_refusal = False
+        # Whether a token has come, be it of text, of a thought or of a call.
+        self.has_begun = False
         # Whether anything but a sign of life has come.
         self.has_progressed = False
+
+    def came(self) -> None:
+        """More than a sign of life has come."""
+        self.has_progressed = True
+
+    def begin(self) -> None:
+        """A token has come."""
+        self.has_begun = self.has_progressed = True
+
+    def count(self, usage: Usage | None) -> None:
+        """What is reported as used; the same once more is a sign of life."""
+        if usage is not None and usage != self.usage:
+            self.usage, self.has_progressed = usage, True
 
 
 # Takes one JSON value of the stream into the answer.

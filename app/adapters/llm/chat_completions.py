@@ -20,13 +20,23 @@ from app.ports.llm import (
     Usage,
 )
 
+# In lower case; some servers pass on what the model's own vendor said.
 _REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
     "length": "length",
+    "max_tokens": "length",
     "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
     "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
     "function_call": "tool_calls",
 }
-_BROKEN = ("error", "insufficient_system_resource")
+_BROKEN = ("abort", "error", "insufficient_system_resource")
 
 
 class ChatCompletions:
@@ -97,13 +107,12 @@ class ChatCompletions:
         error = part.get("error") or (part if part.get("object") == "error" else None)
         if error:
             raise self.faults.of_error(error)
-        answer.has_progressed = True
         choices = part.get("choices")
         if choices:
             self._read_choice(answer, choices[0])
         usage = part.get("usage")
         if usage:
-            answer.usage = self.usage(usage) or answer.usage
+            answer.count(self.usage(usage))
 
     def text(self, content: Any) -> str:
         """The text of a content that is not simply text."""
@@ -120,23 +129,33 @@ class ChatCompletions:
             usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens")
         )
 
-    def reason(self, said: str) -> FinishReason:
-        """Why the model stopped; a reason that nobody knows is a stop."""
-        return _REASONS.get(said, "stop")
+    def reason(self, said: str) -> FinishReason | None:
+        """Why the model stopped, of what was said in lower case; None where nobody knows."""
+        return _REASONS.get(said)
 
     def _read_choice(self, answer: Answer, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")
         if delta:
             content = delta.get("content")
+            # Thoughts go by many names; only who speaks is no part of an answer.
+            if content or any(value for name, value in delta.items() if name != "role"):
+                answer.begin()
             if content:
                 answer.texts.append(content if isinstance(content, str) else self.text(content))
             if len(delta) > 1 or not content:
                 self._read_rest(answer, delta)
         said = choice.get("finish_reason")
+        if said:
+            answer.came()
+            answer.reason = self._known(said.lower())
+
+    def _known(self, said: str) -> FinishReason:
         if said in _BROKEN:
             raise ProviderOverloaded("The provider ended the answer with an error.")
-        if said:
-            answer.reason = self.reason(said)
+        reason = self.reason(said)
+        if reason is None:
+            raise self.faults.of_reason(said)
+        return reason
 
     def _read_rest(self, answer: Answer, delta: dict[str, Any]) -> None:
         refusal = _string(delta.get("refusal"))

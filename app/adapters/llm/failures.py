@@ -93,6 +93,11 @@ class Faults:
         log.info("provider_broke_off", provider=self.provider, labels=_labels(error))
         return kind(_DETAILS.get(kind, "The provider ended the answer with an error."))
 
+    def of_reason(self, said: str) -> ProviderFailed:
+        """The failure that an end for a reason which nobody knows is: it may be no end at all."""
+        log.warning("provider_ended_strangely", provider=self.provider, reason=_label(said))
+        return ProviderMalformed("The provider ended the answer for a reason that is not known.")
+
     def _retry_after_s(self, said: str, headers: Mapping[str, str]) -> float | None:
         in_body = self.retry_after.search(said) if self.retry_after else None
         given = _seconds(in_body[1]) if in_body else _asked_pause_s(headers)
@@ -101,6 +106,10 @@ class Faults:
 
 def _labels(body: object) -> list[str]:
     return sorted(set(_LABEL.findall(str(body)[:MAX_BODY_CHARS])))[:8]
+
+
+def _label(said: str) -> str:
+    return re.sub(r"[^A-Za-z_:. -]", "?", said)[:64]
 
 
 def _find(signs: Signs, said: str) -> type[ProviderFailed] | None:

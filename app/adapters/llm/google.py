@@ -10,6 +10,7 @@ from app.adapters.llm.failures import Faults
 from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
     ContextTooLong,
+    FinishReason,
     ProviderRateLimited,
     ProviderRefusedKey,
     ToolCall,
@@ -27,6 +28,19 @@ _FAULTS = Faults(
     },
     # Google asks for a pause in the body, not in a header.
     retry_after=re.compile(r"retrydelay\W+(\d+(?:\.\d+)?)s"),
+)
+# Nothing that is asked again unchanged is answered after these.
+_FILTERED = frozenset(
+    (
+        "safety",
+        "recitation",
+        "language",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "image_safety",
+        "model_armor",
+    )
 )
 
 
@@ -48,6 +62,13 @@ class Gemini(ChatCompletions):
     def read(self, answer: Answer, part: Any) -> None:
         # An error comes in a list.
         super().read(answer, part[0] if isinstance(part, list) else part)
+
+    def reason(self, said: str) -> FinishReason | None:
+        # The address puts a word of its own before Google's, or passes that on alone.
+        kind, _, own = said.partition(":")
+        if kind == "content_filter" or own.strip() in _FILTERED or kind in _FILTERED:
+            return "content_filter"
+        return super().reason(said)
 
     def usage(self, usage: dict[str, Any]) -> Usage | None:
         counted = super().usage(usage)

@@ -9,10 +9,19 @@ from app.adapters.llm.failures import Faults
 from app.ports.llm import FinishReason
 
 _REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
     "tool_use": "tool_calls",
+}
+# Where the pieces of the blocks are.
+_PIECES = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
 }
 _THOUGHTS = ("thinking", "redacted_thinking")
 
@@ -29,11 +38,7 @@ class MessageEvents:
 
     def read(self, event: dict[str, Any]) -> None:
         """The next event."""
-        kind = event.get("type")
-        if kind == "ping":
-            return  # a sign of life, not of an answer
-        self._answer.has_progressed = True
-        match kind:
+        match event.get("type"):
             case "content_block_delta":
                 self._read_delta(event["index"], event["delta"])
             case "content_block_start":
@@ -47,34 +52,45 @@ class MessageEvents:
             case "error":
                 raise self._faults.of_error(event.get("error"))
             case _:
-                pass
+                pass  # `ping`, and what is not known: signs of life, not of an answer
 
     def _read_delta(self, index: int, delta: dict[str, Any]) -> None:
-        match delta.get("type"):
-            case "text_delta":
-                self._answer.texts.append(_string(delta["text"]))
-            case "input_json_delta":
-                self._answer.calls.add(index=index, arguments=_string(delta["partial_json"]))
-            case "thinking_delta":
-                self._think(index, "thinking", delta["thinking"])
-            case "signature_delta":
-                self._think(index, "signature", delta["signature"])
-            case _:
-                pass
+        kind = delta.get("type")
+        name = _PIECES.get(kind or "")
+        if name is None:
+            return
+        piece = _string(delta[name])
+        if piece:
+            self._answer.begin()
+        if kind == "text_delta":
+            self._answer.texts.append(piece)
+        elif kind == "input_json_delta":
+            self._answer.calls.add(index=index, arguments=piece)
+        else:
+            self._think(index, name, piece)
 
     def _read_end(self, event: dict[str, Any]) -> None:
         said = event["delta"].get("stop_reason")
         if said:
-            self._answer.reason = _REASONS.get(said, "stop")
+            self._answer.came()
+            reason = _REASONS.get(said)
+            if reason is None:
+                raise self._faults.of_reason(_string(said))
+            self._answer.reason = reason
         self._count(event.get("usage"))
 
     def _begin_block(self, index: int, block: dict[str, Any]) -> None:
         kind = block.get("type")
         if kind == "text":
-            self._answer.texts.append(_string(block.get("text")))
+            text = _string(block.get("text"))
+            self._answer.texts.append(text)
+            if text:
+                self._answer.begin()
         elif kind in _THOUGHTS:
+            self._answer.begin()
             self._thoughts[index] = dict(block)
         elif kind == "tool_use":
+            self._answer.begin()
             given = block.get("input")
             self._answer.calls.add(
                 index=index,
@@ -104,7 +120,7 @@ class MessageEvents:
             read = (
                 usage.get("input_tokens", 0) + usage.get("cache_creation_input_tokens", 0) + cached
             )
-            self._answer.usage = usage_of(read, usage.get("output_tokens"), cached)
+            self._answer.count(usage_of(read, usage.get("output_tokens"), cached))
 
 
 def _string(value: object) -> str:

@@ -12,6 +12,8 @@ from app.ports.llm import (
     ContextTooLong,
     Finished,
     Message,
+    ProviderDeclined,
+    ProviderMalformed,
     ProviderOutOfCredit,
     ProviderOverloaded,
     ProviderRateLimited,
@@ -237,6 +239,55 @@ async def test_a_reason_that_is_an_error_is_no_end():
     wire = UPSTREAMS["openrouter"].wire
     with pytest.raises(ProviderOverloaded):
         await UPSTREAMS["openrouter"].events(sending(wire.text("Oi"), finish("error")))
+
+
+async def test_vllm_ends_an_answer_that_it_has_given_up_with_abort():
+    wire = UPSTREAMS["vllm"].wire
+    with pytest.raises(ProviderOverloaded):
+        await UPSTREAMS["vllm"].events(sending(wire.text("Oi"), finish("abort"), wire.end))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("MAX_TOKENS", "length"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("refusal", "content_filter"),
+        ("eos", "stop"),
+    ],
+)
+async def test_reasons_that_a_gateway_passes_on_are_known(said, reason):
+    wire = UPSTREAMS["openai"].wire
+    events = await UPSTREAMS["openai"].events(sending(wire.text("Oi"), finish(said), wire.end))
+    assert events[-1] == Finished(reason)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "content_filter: PROHIBITED_CONTENT",
+        "content_filter: OTHER",
+        "SAFETY",
+        "RECITATION",
+        "other: SPII",
+    ],
+)
+async def test_google_says_in_two_words_what_it_has_filtered(said):
+    wire = UPSTREAMS["google"].wire
+    events = await UPSTREAMS["google"].events(sending(wire.text("Oi"), finish(said), wire.end))
+    assert events[-1] == Finished("content_filter")
+    with pytest.raises(ProviderDeclined):
+        await UPSTREAMS["google"].events(sending(finish(said), wire.end))
+
+
+@pytest.mark.parametrize(
+    "said", ["function_call_filter: MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL", "OTHER"]
+)
+async def test_google_calls_that_it_could_not_read_are_no_answer(said):
+    wire = UPSTREAMS["google"].wire
+    with pytest.raises(ProviderMalformed):
+        await UPSTREAMS["google"].events(sending(wire.text("Oi"), finish(said), wire.end))
 
 
 @pytest.mark.parametrize("name", ["ollama", "vllm"])
