@@ -109,15 +109,21 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role == "tool":
         call_id = _call_id(message.tool_call_id or "")
         return [{"type": "tool_result", "tool_use_id": call_id, "content": message.content}]
-    # An empty text is refused.
     text = [{"type": "text", "text": message.content}] if message.content.strip() else []
-    thoughts = [block for call in message.tool_calls for block in _thoughts(call)]
-    return [*thoughts, *text, *(_tool_use(call) for call in message.tool_calls)]
+    if not message.tool_calls:
+        return text
+    first, *others = [(_before(call), _tool_use(call)) for call in message.tool_calls]
+    came = [*first[0], *(block for before, _ in others for block in before)]
+    if any(block["type"] == "text" for block in came):
+        text = []  # it is where it was
+    return [*first[0], *text, first[1], *(b for before, use in others for b in (*before, use))]
 
 
-def _thoughts(call: ToolCall) -> list[dict[str, Any]]:
-    """What the model thought before the call; it is refused without them."""
-    return _parsed(call.signature, list)
+def _before(call: ToolCall) -> list[dict[str, Any]]:
+    """What the model thought and said before the call; without its thoughts it is refused."""
+    blocks: list[dict[str, Any]] = _parsed(call.signature, list)
+    # An empty text is refused.
+    return [block for block in blocks if block["type"] != "text" or block["text"].strip()]
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:

@@ -107,12 +107,12 @@ class ChatCompletions:
         error = part.get("error") or (part if part.get("object") == "error" else None)
         if error:
             raise self.faults.of_error(error)
-        choices = part.get("choices")
-        if choices:
-            self._read_choice(answer, choices[0])
         usage = part.get("usage")
         if usage:
             answer.count(self.usage(usage))
+        choices = part.get("choices")
+        if choices:
+            self._read_choice(answer, choices[0])
 
     def text(self, content: Any) -> str:
         """The text of a content that is not simply text."""

@@ -6,6 +6,7 @@ import orjson
 
 from app.adapters.llm.answer import Answer, usage_of
 from app.adapters.llm.failures import Faults
+from app.adapters.llm.surrogates import whole
 from app.ports.llm import FinishReason
 
 _REASONS: dict[str, FinishReason] = {
@@ -23,7 +24,27 @@ _PIECES = {
     "thinking_delta": "thinking",
     "signature_delta": "signature",
 }
+_KINDS = {"signature": "thinking"}
 _THOUGHTS = ("thinking", "redacted_thinking")
+
+
+class _Block:
+    """A block of the content, put together from its pieces."""
+
+    def __init__(self, begun: dict[str, Any]) -> None:
+        self._begun = begun
+        self._pieces: dict[str, list[str]] = {}
+
+    def add(self, name: str, piece: str) -> None:
+        """The next piece of what has that name."""
+        self._pieces.setdefault(name, []).append(piece)
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The block as it came."""
+        begun = self._begun
+        grown = {name: [begun.get(name) or "", *p] for name, p in self._pieces.items()}
+        return begun | {name: whole("".join(pieces)) for name, pieces in grown.items()}
 
 
 class MessageEvents:
@@ -33,8 +54,9 @@ class MessageEvents:
         self._answer = answer
         self._faults = faults
         self._usage: dict[str, Any] = {}
-        self._thoughts: dict[int, dict[str, Any]] = {}
-        self._has_calls = False
+        # Text and thoughts since the last call, in their order.
+        self._blocks: dict[int, _Block] = {}
+        self._has_thoughts = False
 
     def read(self, event: dict[str, Any]) -> None:
         """The next event."""
@@ -55,21 +77,25 @@ class MessageEvents:
                 pass  # `ping`, and what is not known: signs of life, not of an answer
 
     def _read_delta(self, index: int, delta: dict[str, Any]) -> None:
-        kind = delta.get("type")
-        name = _PIECES.get(kind or "")
+        kind: str = delta.get("type") or ""
+        name = _PIECES.get(kind)
         if name is None:
             return
         piece = _string(delta[name])
         if piece:
             self._answer.begin()
+        if kind == "input_json_delta":
+            self._answer.calls.add(index=index, arguments=piece)
+            return
         if kind == "text_delta":
             self._answer.texts.append(piece)
-        elif kind == "input_json_delta":
-            self._answer.calls.add(index=index, arguments=piece)
-        else:
-            self._think(index, name, piece)
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = _Block({"type": _KINDS.get(name, name)})
+        block.add(name, piece)
 
     def _read_end(self, event: dict[str, Any]) -> None:
+        self._count(event.get("usage"))
         said = event["delta"].get("stop_reason")
         if said:
             self._answer.came()
@@ -77,7 +103,6 @@ class MessageEvents:
             if reason is None:
                 raise self._faults.of_reason(_string(said))
             self._answer.reason = reason
-        self._count(event.get("usage"))
 
     def _begin_block(self, index: int, block: dict[str, Any]) -> None:
         kind = block.get("type")
@@ -86,9 +111,11 @@ class MessageEvents:
             self._answer.texts.append(text)
             if text:
                 self._answer.begin()
+            self._blocks[index] = _Block(block)
         elif kind in _THOUGHTS:
             self._answer.begin()
-            self._thoughts[index] = dict(block)
+            self._has_thoughts = True
+            self._blocks[index] = _Block(block)
         elif kind == "tool_use":
             self._answer.begin()
             given = block.get("input")
@@ -97,19 +124,13 @@ class MessageEvents:
                 call_id=_string(block["id"]),
                 name=_string(block["name"]),
                 arguments=orjson.dumps(given).decode() if given else "",
-                # The thoughts go back once, before the first call.
-                signature=None if self._has_calls else self._signature(),
+                signature=self._signature(),
             )
-            self._has_calls = True
-
-    def _think(self, index: int, name: str, piece: str) -> None:
-        thought = self._thoughts.get(index)
-        if thought is not None:
-            thought[name] = (thought.get(name) or "") + piece
 
     def _signature(self) -> str | None:
-        thoughts = list(self._thoughts.values())
-        return orjson.dumps(thoughts).decode() if thoughts else None
+        """What came before the call, to go back as it came: thoughts are refused elsewhere."""
+        came, self._blocks = [block.whole for block in self._blocks.values()], {}
+        return orjson.dumps(came).decode() if came and self._has_thoughts else None
 
     def _count(self, reported: dict[str, Any] | None) -> None:
         """Reports are cumulative, and the last one may leave out what the first one said."""

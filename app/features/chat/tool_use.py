@@ -104,7 +104,8 @@ class ToolUse:
         """The calls that the model reads back: those made, and the first that were not."""
         refused = [call.id for call in calls if call.refusal is not None]
         kept_ids = set(refused[:REFUSALS_KEPT])
-        kept = [call for call in calls if call.refusal is None or call.id in kept_ids]
+        # What is signed is refused if a part of it is missing.
+        kept = [c for c in calls if not c.refusal or c.id in kept_ids or c.sent.signature]
         if left_out := wanted - len(kept):
             self._told[refused[len(kept_ids) - 1]] += (
                 f" {left_out} more calls were not made either."

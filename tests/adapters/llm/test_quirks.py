@@ -155,6 +155,84 @@ async def test_anthropic_gets_the_thoughts_back_with_the_call():
     assert body["messages"][1]["content"][0] == thought
 
 
+def block_of(index, begun, *deltas):
+    yield chunk(type="content_block_start", index=index, content_block=begun)
+    for delta in deltas:
+        yield chunk(type="content_block_delta", index=index, delta=delta)
+    yield chunk(type="content_block_stop", index=index)
+
+
+def thought_of(index, thinking, signature):
+    return block_of(
+        index,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        *({"type": "thinking_delta", "thinking": letter} for letter in thinking),
+        {"type": "signature_delta", "signature": signature},
+    )
+
+
+def said_of(index, text):
+    return block_of(index, {"type": "text", "text": ""}, {"type": "text_delta", "text": text})
+
+
+def use_of(index, call_id):
+    return block_of(index, {"type": "tool_use", "id": call_id, "name": "stock", "input": {}})
+
+
+REDACTED = {"type": "redacted_thinking", "data": "RED"}
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        [
+            {"type": "thinking", "thinking": "Hm.", "signature": "S1"},
+            REDACTED,
+            {"type": "text", "text": "Vou ver. "},
+            {"type": "thinking", "thinking": "Ah.", "signature": "S2"},
+            {"type": "tool_use", "id": "a", "name": "stock", "input": {}},
+        ],
+        [
+            {"type": "thinking", "thinking": "Hm.", "signature": "S1"},
+            {"type": "tool_use", "id": "a", "name": "stock", "input": {}},
+            {"type": "thinking", "thinking": "Ah 😀", "signature": "S2"},
+            {"type": "text", "text": "E mais um."},
+            {"type": "tool_use", "id": "b", "name": "stock", "input": {}},
+        ],
+    ],
+    ids=["text between thoughts", "thoughts between calls"],
+)
+async def test_anthropic_gets_its_content_back_as_it_came(came):
+    wire = UPSTREAMS["anthropic"].wire
+    parts = [wire.start]
+    for index, block in enumerate(came):
+        match block:
+            case {"type": "thinking"}:
+                parts += thought_of(index, block["thinking"], block["signature"])
+            case {"type": "text"}:
+                parts += said_of(index, block["text"])
+            case {"type": "tool_use"}:
+                parts += use_of(index, block["id"])
+            case _:
+                parts += block_of(index, block)
+    parts += [wire.finish("tool_calls"), wire.end]
+    events = await UPSTREAMS["anthropic"].events(sending(*parts))
+    calls = tuple(event for event in events if isinstance(event, ToolCall))
+    results = (Message("tool", "1", (), call.id) for call in calls)
+    turns = (USER, Message("assistant", text_of(events), calls), *results)
+    body, _ = await sent_to("anthropic", asked(*turns))
+    assert body["messages"][1]["content"] == came
+
+
+async def test_anthropic_thoughts_of_a_turn_that_was_put_down_before_are_taken_up():
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "S1"}
+    call = ToolCall("a", "stock", "{}", json.dumps([thought]))
+    turns = (USER, Message("assistant", "Vejo.", (call,)), Message("tool", "1", (), "a"))
+    body, _ = await sent_to("anthropic", asked(*turns))
+    kinds = [block["type"] for block in body["messages"][1]["content"]]
+    assert kinds == ["thinking", "text", "tool_use"]
+
+
 @pytest.mark.parametrize(
     ("status", "message", "kind"),
     [
