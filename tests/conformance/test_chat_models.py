@@ -214,6 +214,14 @@ async def test_calls_that_come_whole_without_a_number_are_told_apart(upstream):
     assert events[-1] == Finished("tool_calls")
 
 
+async def test_half_a_character_in_a_call_is_no_crash(upstream):
+    wire = upstream.wire
+    begun = wire.call(0, "call_HALF", "stoHALFck").replace(b"HALF", b"\\ud800")
+    parts = (wire.start, begun, wire.finish("tool_calls"))
+    (call,) = calls_of(await upstream.events(sending(*parts)))
+    assert (call.id, call.name) == ("call_\ufffd", "sto\ufffdck")
+
+
 async def test_a_call_without_arguments_has_an_empty_object(upstream):
     wire = upstream.wire
     parts = (wire.start, wire.call(0, "call_a", "stock"), wire.finish("tool_calls"), wire.end)

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, field
 
+import orjson
+
+from app.adapters.llm.surrogates import whole
 from app.core.ids import new_id
 from app.ports.llm import ProviderMalformed, ToolCall
 
 # The chat bounds the arguments of a single call; this only keeps memory.
 MAX_CHARS = 4 * 1024 * 1024
 CALL_CHARS = 64
+# Ids go back with every request; honest ones are a tenth as long.
+MAX_ID_CHARS = 500
+# Arguments longer than this are not looked at for their end.
+MAX_SEEN_CHARS = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -16,6 +23,20 @@ class _Growing:
     name: str
     pieces: list[str] = field(default_factory=list)
     signature: str | None = None
+    chars: int = 0
+    # A name that came when the arguments were whole: another call begins with the next of them.
+    next_name: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments are an object that has ended."""
+        if self.chars > MAX_SEEN_CHARS or not (self.pieces and self.pieces[-1].endswith("}")):
+            return False
+        try:
+            orjson.loads("".join(self.pieces))
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            return False
+        return True
 
 
 class CallPieces:
@@ -41,11 +62,14 @@ class CallPieces:
             ProviderMalformed: all calls together are longer than any honest ones.
         """
         call = self._find(index, call_id, name)
+        if name or call.next_name:
+            call = self._or_next(call, index, call_id, name, arguments)
         call.id = call.id or call_id
         call.name = call.name or name
         call.signature = signature or call.signature
         if arguments:
             call.pieces.append(arguments)
+            call.chars += len(arguments)
             self._chars += len(arguments)
         if self._chars + CALL_CHARS * len(self._calls) > MAX_CHARS:
             raise ProviderMalformed("The provider sent tool calls without end.")
@@ -60,7 +84,7 @@ class CallPieces:
             raise ProviderMalformed("The provider sent a tool call without a name.")
         return [
             ToolCall(
-                call.id or f"call_{new_id()}",
+                _fit(call.id) or f"call_{new_id()}",
                 call.name,
                 "".join(call.pieces).strip() or "{}",
                 call.signature,
@@ -76,13 +100,33 @@ class CallPieces:
                 call = self._by_index[index] = self._begin(call_id, name)
             return call
         if call_id:
-            known = (call for call in self._calls if call.id == call_id)
+            known = (call for call in reversed(self._calls) if call.id == call_id)
             return next(known, None) or self._begin(call_id, name)
         if name or not self._calls:
             return self._begin(call_id, name)
         return self._calls[-1]
 
+    def _or_next(
+        self, call: _Growing, index: int | None, call_id: str, name: str, arguments: str
+    ) -> _Growing:
+        """The call, or the one that begins after it: some servers give all of them one number."""
+        if not call.is_whole:
+            return call
+        call.next_name = name or call.next_name
+        if not arguments.strip():
+            return call
+        begun = self._begin(call_id, call.next_name)
+        if index is not None:
+            self._by_index[index] = begun
+        call.next_name = ""
+        return begun
+
     def _begin(self, call_id: str, name: str) -> _Growing:
         call = _Growing(call_id, name)
         self._calls.append(call)
         return call
+
+
+def _fit(call_id: str) -> str:
+    """The id as any database and any server can hold it."""
+    return whole(call_id).replace("\x00", "")[:MAX_ID_CHARS]

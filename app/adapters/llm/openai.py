@@ -1,5 +1,6 @@
 """OpenAI, or by `OPENAI_BASE_URL` any server that speaks its chat completions."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -14,6 +15,8 @@ _OWN_NAMES = re.compile(r"(gpt-(?!oss)|chatgpt-)[a-z0-9.\-]+|o[1-9](-[a-z0-9.\-]
 _REASONING = re.compile(r"o[1-9](-|$)|gpt-[5-9]")
 # These think unless told not to, and are refused tools then (over chat completions).
 _THINKS_OR_CALLS = re.compile(r"gpt-(5\.[6-9]|[6-9])")
+# Longer ones are refused: other vendors' are, and some of our own.
+MAX_ID_CHARS = 40
 _FAULTS = Faults(provider="openai")
 
 
@@ -28,6 +31,12 @@ class OpenAI(ChatCompletions):
                 chosen["reasoning_effort"] = "none"
             return chosen
         return super().sampling(request)
+
+    def call_id(self, call_id: str) -> str:
+        """An id that is too long always gives the same shorter one."""
+        if len(call_id) <= MAX_ID_CHARS:
+            return call_id
+        return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
 
 
 PROVIDER = adapter(

@@ -18,6 +18,41 @@ def test_parallel_calls_that_all_have_the_number_0_are_told_apart_by_their_ids()
     assert names(pieces) == [("c0", "stock", '{"n":0}'), ("c1", "stock", '{"n":1}')]
 
 
+@pytest.mark.parametrize("index", [0, None])
+@pytest.mark.parametrize("call_id", ["", "c"])
+def test_parallel_calls_of_one_number_and_one_id_are_told_apart_by_their_ends(index, call_id):
+    pieces = CallPieces()
+    for n in range(3):
+        pieces.add(index=index, call_id=call_id, name="stock", arguments=f'{{"n":{n}}}')
+    assert [call.arguments for call in pieces.whole()] == ['{"n":0}', '{"n":1}', '{"n":2}']
+
+
+def test_so_they_are_where_their_arguments_come_after_their_names():
+    pieces = CallPieces()
+    for n, name in enumerate(("stock", "price")):
+        pieces.add(index=0, call_id="", name=name, arguments="")
+        for piece in ('{"n"', f":{n}", "}"):
+            pieces.add(index=0, arguments=piece)
+    calls = [(call.name, call.arguments) for call in pieces.whole()]
+    assert calls == [("stock", '{"n":0}'), ("price", '{"n":1}')]
+
+
+def test_a_name_that_is_repeated_with_every_piece_is_one_call():
+    pieces = CallPieces()
+    for piece in ('{"a":{}', ',"b":"}', '"}', ""):
+        pieces.add(index=0, call_id="c", name="stock", arguments=piece)
+    assert names(pieces) == [("c", "stock", '{"a":{},"b":"}"}')]
+
+
+def test_an_id_is_one_that_can_be_kept_and_sent():
+    pieces = CallPieces()
+    for n, call_id in enumerate(("c\ud8001", "c\x002", "c" * 5000, "\x00")):
+        pieces.add(index=n, call_id=call_id, name="stock", arguments="{}")
+    half, nul, long, nothing = [call.id for call in pieces.whole()]
+    assert (half, nul, len(long)) == ("c\ufffd1", "c2", 500)
+    assert nothing.startswith("call_")
+
+
 def test_an_id_that_is_repeated_with_every_piece_is_one_call():
     pieces = CallPieces()
     for part in ('{"n"', ":1}"):

@@ -74,6 +74,18 @@ async def test_openai_models_that_cannot_think_and_call_are_told_not_to_think(mo
     assert "reasoning_effort" not in body
 
 
+async def test_openai_is_sent_ids_that_are_short_enough():
+    ids = ["c" * 40, f"chatcmpl-tool-{'0' * 32}", f"chatcmpl-tool-{'1' * 32}"]
+    calls = tuple(ToolCall(call_id, "stock", "{}") for call_id in ids)
+    results = (Message("tool", "1", (), call_id) for call_id in ids)
+    body, _ = await sent_to("openai", asked(USER, Message("assistant", "", calls), *results))
+    sent = [call["id"] for call in body["messages"][1]["tool_calls"]]
+    assert sent == [message["tool_call_id"] for message in body["messages"][2:]]
+    assert sent[0] == ids[0]
+    assert len(set(sent)) == 3
+    assert max(map(len, sent)) <= 40
+
+
 async def test_anthropic_is_sent_turns_as_it_wants_them():
     turns = (
         Message("system", "A."),
