@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -28,6 +29,8 @@ from app.ports.llm import (
     ProviderRefusedRequest,
     ProviderStalled,
     TextDelta,
+    ToolCall,
+    Usage,
 )
 from tests.support.completions_server import STREAM_HEAD
 from tests.support.hand_clock import HandClock
@@ -87,6 +90,8 @@ async def outcome(provider):
         ("404 Not Found", "not_found_error", ProviderRefusedRequest, 1),
         ("422 Unprocessable", "invalid_request_error", ProviderRefusedRequest, 1),
         ("400 Bad", "context_length_exceeded", ContextTooLong, 1),
+        ("413 Too Large", "rate_limit_exceeded", ContextTooLong, 1),
+        ("500 Oops", "input length exceeds maximum context length", ContextTooLong, 1),
         ("302 Found", "", ProviderRefusedRequest, 1),
         ("429 Slow", "rate_limit_error", ProviderRateLimited, 3),
         ("429 Broke", "insufficient_quota", ProviderOutOfCredit, 1),
@@ -251,6 +256,65 @@ async def test_an_error_in_the_stream_before_anything_was_shown_is_tried_again(u
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("unseen", ["a thought", "a piece of a call"])
+async def test_what_was_written_is_not_paid_twice_even_if_nobody_saw_it(upstream, unseen):
+    wire = upstream.wire
+    piece = wire.thought("Hm.") if unseen == "a thought" else wire.call(0, "call_a", "stock")
+    broken = sending(wire.start, piece, wire.overloaded)
+    async with upstream.over(broken, sending(*upstream.whole("Oi"))) as (server, provider):
+        events, failure = await outcome(provider)
+    assert (text_of(events), type(failure)) == ("", ProviderOverloaded)
+    assert len(server.requests) == 1
+
+
+async def test_what_an_attempt_has_used_is_counted_with_the_next(upstream):
+    wire = upstream.wire
+    broken = sending(wire.start, wire.usage, wire.overloaded)
+    async with upstream.over(broken, sending(*upstream.whole("Oi"))) as (_, provider):
+        events, failure = await outcome(provider)
+    assert (text_of(events), failure) == ("Oi", None)
+    used = [event for event in events if isinstance(event, Usage)]
+    assert used[-1] == wire.usage_value + wire.usage_value
+
+
+async def test_a_call_is_not_given_where_only_the_server_says_that_it_is_over(upstream):
+    wire = upstream.wire
+    parts = (wire.start, wire.call(0, "call_a", "stock"), wire.arguments(0, '{"n":1}'), wire.end)
+    async with upstream.over(sending(*parts)) as (server, provider):
+        events, failure = await outcome(provider)
+    assert type(failure) is ProviderDisconnected
+    assert not any(isinstance(event, ToolCall) for event in events)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [429, "429"])
+@pytest.mark.parametrize("how", ["in the stream", "in its place"])
+async def test_an_error_that_is_no_stream_or_has_its_status_in_words_has_its_kind(
+    upstream, code, how
+):
+    body = json.dumps({"type": "error", "error": {"message": "Slow", "code": code}}).encode()
+
+    async def script(exchange):
+        if how == "in the stream":
+            await exchange.send(STREAM_HEAD, b"data: " + body + b"\n\n")
+        else:
+            await exchange.answer("200 OK", body, "content-type: application/json")
+
+    async with upstream.over(script, sending(*upstream.whole("Oi"))) as (server, provider):
+        events, failure = await outcome(provider)
+    assert (text_of(events), failure) == ("Oi", None)
+    assert len(server.requests) == 2
+
+
+async def test_the_kind_of_a_stream_is_known_however_it_is_written(upstream):
+    head = STREAM_HEAD.replace(b"text/event-stream", b"Text/Event-Stream; charset=UTF-8")
+
+    async def script(exchange):
+        await exchange.send(head, *upstream.whole("Oi"))
+
+    assert text_of(await upstream.events(script)) == "Oi"
+
+
 async def test_an_error_after_the_end_of_an_answer_changes_nothing(upstream):
     wire = upstream.wire
     parts = (wire.start, wire.text("Oi"), wire.finish("stop"), wire.overloaded)
@@ -406,6 +470,8 @@ async def test_a_pause_that_is_asked_for_is_kept(upstream):
         (("retry-after: 20",), "20"),
         (("retry-after-ms: 20500",), "21"),
         (("retry-after: 99999999",), "3600"),
+        (("retry-after: 99999999999999",), "3600"),
+        (("retry-after: Mon, 02 Mar 2199 10:00:00 GMT",), "3600"),
         (
             (
                 "date: Mon, 02 Mar 2026 10:00:00 GMT",

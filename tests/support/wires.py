@@ -31,6 +31,9 @@ class CompletionsWire:
     def text(self, text: str) -> bytes:
         return server.delta(text)
 
+    def thought(self, text: str) -> bytes:
+        return _event({"choices": [{"index": 0, "delta": {"reasoning_content": text}}]})
+
     def half(self, escape: str) -> bytes:
         """A text of one JSON escape, as written."""
         return b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % escape.encode()
@@ -87,6 +90,9 @@ class MessagesWire:
 
     def text(self, text: str) -> bytes:
         return self._delta(0, {"type": "text_delta", "text": text})
+
+    def thought(self, text: str) -> bytes:
+        return self._delta(0, {"type": "thinking_delta", "thinking": text})
 
     def half(self, escape: str) -> bytes:
         return (

@@ -75,8 +75,13 @@ class AnswerReader:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the model has said that it is finished; usage may still follow."""
+        """Whether the model or its server has said that it is finished; usage may still follow."""
         return self._answer.reason is not None or self._answer.has_end_mark
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model has written anything, shown or not: it has to be paid."""
+        return self._answer.has_begun
 
     @property
     def is_done(self) -> bool:
@@ -103,7 +108,7 @@ class AnswerReader:
         """What remains when the stream has ended.
 
         Raises:
-            ProviderDisconnected: the answer has no end.
+            ProviderDisconnected: the answer has no end, or none that makes its calls whole.
             EmptyAnswer, ProviderDeclined: it holds nothing to show.
         """
         if not self.is_done:
@@ -168,12 +173,19 @@ class AnswerReader:
         return value
 
     def _outcome(self) -> tuple[FinishReason, list[ToolCall]]:
-        reason = self._answer.reason or "stop"
+        told = self._answer.reason
+        if told is None and self._answer.calls:
+            # Some servers send their end mark after a fault too, and a call cannot be taken back.
+            raise ProviderDisconnected("The answer ended without a reason, amid its calls.")
+        reason = told or "stop"
         if reason in ("length", "content_filter"):
             return reason, []  # what the model was writing when it was stopped may be a call
         calls = self._answer.calls.whole()
         if self._has_halves:
-            calls = [ToolCall(c.id, whole(c.name), whole(c.arguments), c.signature) for c in calls]
+            calls = [
+                ToolCall(c.id, whole(c.name), whole(c.arguments), _whole(c.signature))
+                for c in calls
+            ]
         if calls:
             return "tool_calls", calls
         return "content_filter" if self._answer.is_refusal else "stop", []
@@ -187,6 +199,10 @@ def _nothing(reason: FinishReason) -> ProviderFailed:
             "The model used all of its tokens before it wrote a word. Raise max_tokens."
         )
     return EmptyAnswer("Ask again, or in other words.")
+
+
+def _whole(signature: str | None) -> str | None:
+    return None if signature is None else whole(signature)
 
 
 def usage_of(read: object, written: object, cached: object) -> Usage | None:

@@ -9,9 +9,10 @@ from typing import Any
 import httpx2
 
 from app.adapters.llm.answer import AnswerReader
+from app.adapters.llm.error_bodies import said
 from app.adapters.llm.failures import Faults, translated_failures
 from app.adapters.llm.silence import Silence
-from app.ports.llm import ChatEvent, Conduct, ProviderMalformed, ProviderStalled
+from app.ports.llm import ChatEvent, Conduct, ProviderStalled
 
 # For the end of the response after the end of the answer: only then can its connection serve again.
 DRAIN_S = 0.25
@@ -39,6 +40,8 @@ async def attempt(
         stack.callback(silence.end)
         with translated_failures(faults):
             response = await silence.limited(stack.enter_async_context(call))
+            if not _is_stream(response):
+                raise faults.of_page(await silence.limited(said(response)))
             read = await stack.enter_async_context(_reading(response))
             while chunk := await _next(read, reader, silence):
                 for event in reader.read(chunk):
@@ -52,11 +55,13 @@ async def attempt(
                 yield event
 
 
+def _is_stream(response: httpx2.Response) -> bool:
+    return "text/event-stream" in response.headers.get("content-type", "").lower()
+
+
 @asynccontextmanager
 async def _reading(response: httpx2.Response) -> AsyncGenerator[Read]:
     """Reads what comes next of the body; nothing where it ends."""
-    if "text/event-stream" not in response.headers.get("content-type", ""):
-        raise ProviderMalformed("The provider answered with something other than a stream.")
     # We ask for no encoding, so the layers that undo one can mostly be spared.
     if "content-encoding" not in response.headers:
         yield response.extensions["body"].read

@@ -74,6 +74,9 @@ class CallPieces:
         if self._chars + CALL_CHARS * len(self._calls) > MAX_CHARS:
             raise ProviderMalformed("The provider sent tool calls without end.")
 
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
     def whole(self) -> list[ToolCall]:
         """All calls, in the order in which the model began them.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx2
@@ -52,6 +53,7 @@ _BY_STATUS: Mapping[int, type[ProviderFailed]] = {
     402: ProviderOutOfCredit,
     403: ProviderRefusedKey,
     408: ProviderStalled,
+    413: ContextTooLong,
     429: ProviderRateLimited,
 }
 _DETAILS: Mapping[type[ProviderFailed], str] = {
@@ -74,24 +76,32 @@ class Faults:
     def of_status(self, status: int, body: object, headers: Mapping[str, str]) -> ProviderFailed:
         """The failure that an answer with an error status tells."""
         said = str(body)[:MAX_BODY_CHARS].lower()
-        kind = _BY_STATUS.get(status, ProviderRefusedRequest)
+        kind = _find({**self.signs, **_SIGNS}, said)
         if status >= 500:
-            kind = ProviderOverloaded
-        else:
-            kind = _find({**self.signs, **_SIGNS}, said) or kind
+            # Some say so of what is too long; of nothing else are words better than the status.
+            kind = kind if kind is ContextTooLong else ProviderOverloaded
+        kind = kind or _BY_STATUS.get(status, ProviderRefusedRequest)
         log.info("provider_refused", provider=self.provider, status=status, labels=_labels(body))
         detail = _DETAILS.get(kind, f"The provider answered with status {status}.")
         return kind(detail, retry_after_s=self._retry_after_s(said, headers))
 
     def of_error(self, error: object) -> ProviderFailed:
-        """The failure that an `{"error": …}` within a stream tells."""
-        code: object = error.get("code") if isinstance(error, dict) else None
-        if isinstance(code, int) and code >= 400:
-            return self.of_status(code, error, {})
+        """The failure that an `{"error": …}` within a stream, or in its place, tells."""
+        status = _status(error.get("code")) if isinstance(error, dict) else 0
+        if status >= 400:
+            return self.of_status(status, error, {})
         said = str(error)[:MAX_BODY_CHARS].lower()
         kind = _find({**self.signs, **_SIGNS, **_SIGNS_IN_STREAM}, said) or ProviderFailed
         log.info("provider_broke_off", provider=self.provider, labels=_labels(error))
         return kind(_DETAILS.get(kind, "The provider ended the answer with an error."))
+
+    def of_page(self, page: object) -> ProviderFailed:
+        """The failure that an answer is which is no stream, although its status is a good one."""
+        told = page[0] if isinstance(page, list) and page else page  # Google's is in a list
+        error = told.get("error") if isinstance(told, dict) else None
+        if error:
+            return self.of_error(error)
+        return ProviderMalformed("The provider answered with something other than a stream.")
 
     def of_reason(self, said: str) -> ProviderFailed:
         """The failure that an end for a reason which nobody knows is: it may be no end at all."""
@@ -125,15 +135,24 @@ def _asked_pause_s(headers: Mapping[str, str]) -> float | None:
     if seconds is not None or not given:
         return seconds
     try:
-        # By the sender's own clock, which need not agree with ours.
-        until, sent = parsedate_to_datetime(given), parsedate_to_datetime(headers.get("date", ""))
-        return (until - sent).total_seconds()
+        # By the sender's own clock, which need not agree with ours; or else by ours.
+        sent = headers.get("date")
+        now = parsedate_to_datetime(sent) if sent else datetime.now(UTC)
+        pause_s = (parsedate_to_datetime(given) - now).total_seconds()
     except (TypeError, ValueError):
         return None
+    return pause_s if pause_s >= 0 else None
 
 
 def _seconds(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None
+    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else None
+
+
+def _status(code: object) -> int:
+    """The status that an error's code is; 0 where it is none."""
+    if isinstance(code, str) and re.fullmatch(r"[1-5][0-9]{2}", code):
+        return int(code)
+    return code if isinstance(code, int) else 0
 
 
 class Refused(Exception):

@@ -90,14 +90,20 @@ class RemoteProvider:
         conduct, clock = self._conduct, self._conduct.clock
         remaining_s = conduct.first_token_s
         tried = 0
+        before = used = Usage(0, 0)
         while True:
             started_s = clock.monotonic_s()
             has_begun = False
+            reader = AnswerReader(self._vendor.dialect.begin)
             try:
-                async with aclosing(self._attempt(poster, request, remaining_s)) as events:
+                async with aclosing(self._attempt(poster, request, reader, remaining_s)) as events:
                     async for event in events:
-                        # Some report what they have read before they write.
-                        if not has_begun and not isinstance(event, Usage):
+                        if isinstance(event, Usage):
+                            # With what the attempts before this one have used.
+                            used = before + event
+                            yield used
+                            continue
+                        if not has_begun:
                             has_begun = True
                             self._told("began", clock.monotonic_s() - started_s)
                         yield event
@@ -106,25 +112,25 @@ class RemoteProvider:
                 after_s = clock.monotonic_s() - started_s
                 if not has_begun:
                     self._told(failure.code(), after_s)
-                if not isinstance(failure, ASKED_AGAIN):
-                    raise
                 remaining_s -= after_s
                 pause_s = _pause_s(failure, tried, conduct)
-                if has_begun or pause_s is None or remaining_s <= 0:
+                # What the model has thought, or begun to call, is not seen but has to be paid.
+                if reader.has_begun or pause_s is None or remaining_s <= 0:
                     raise
             tried += 1
+            before = used
             await asyncio.sleep(pause_s)
 
     def _told(self, outcome: str, after_s: float) -> None:
         self._conduct.answered(self.name, outcome, after_s)
 
     def _attempt(
-        self, poster: Poster, request: ChatRequest, first_token_s: float
+        self, poster: Poster, request: ChatRequest, reader: AnswerReader, first_token_s: float
     ) -> AsyncGenerator[ChatEvent]:
         dialect = self._vendor.dialect
         return attempt(
             dialect.call(poster, request),
-            AnswerReader(dialect.begin),
+            reader,
             dialect.faults,
             self._conduct,
             first_token_s=first_token_s,
@@ -133,7 +139,7 @@ class RemoteProvider:
 
 def _pause_s(failure: ProviderFailed, tried: int, conduct: Conduct) -> float | None:
     """How long to wait before the next attempt; None where there should be none."""
-    if tried >= conduct.retries:
+    if tried >= conduct.retries or not isinstance(failure, ASKED_AGAIN):
         return None
     spread_s = conduct.pause_s * 2**tried * (0.5 + conduct.chance())
     asked_s = failure.retry_after_s

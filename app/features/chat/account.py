@@ -24,16 +24,12 @@ class Spent:
 
     def plus(self, usage: Usage, price: Price | None, *, is_estimated: bool) -> "Spent":
         """With one more answer: each is priced by itself, as long inputs may cost more."""
-        own = self.usage
-        total = Usage(
-            own.input_tokens + usage.input_tokens,
-            own.output_tokens + usage.output_tokens,
-            own.cached_tokens + usage.cached_tokens,
-        )
         cost = None
         if price is not None and self.cost is not None:
             cost = self.cost + price.cost(usage)
-        return Spent(total, self.is_estimated or is_estimated, is_known=True, cost=cost)
+        return Spent(
+            self.usage + usage, self.is_estimated or is_estimated, is_known=True, cost=cost
+        )
 
 
 class RunAccount:

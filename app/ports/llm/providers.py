@@ -52,8 +52,8 @@ class Provider(Protocol):
         """The answer as it is written. Closing the generator closes the connection upstream.
 
         Raises:
-            ProviderFailed: one of its kinds. Before the first piece of an answer a failed call has
-                been tried up to three times where that may help; after it, never again.
+            ProviderFailed: one of its kinds. Before the first token, shown or not, a failed call
+                has been tried up to three times where that may help; after it, never again.
         """
         ...
 
