@@ -16,6 +16,7 @@ PROVIDERS: Registry[ProviderAdapter] = Registry(
                 "local",
                 "mistral",
                 "openai",
+                "openrouter",
             ),
         ),
         *compatible.ROWS,

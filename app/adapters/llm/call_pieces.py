@@ -77,6 +77,11 @@ class CallPieces:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    def sign(self, signature: str | None) -> None:
+        """What the provider wants back with all of them goes with the first."""
+        if self._calls:
+            self._calls[0].signature = signature
+
     def whole(self) -> list[ToolCall]:
         """All calls, in the order in which the model began them.
 

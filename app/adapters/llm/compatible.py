@@ -36,6 +36,5 @@ ROWS = (
     ),
     # Ollama cuts what is longer than the window it was started with, which is often small.
     _row("ollama", default_path="/v1", unknown_window=8_192),
-    _row("openrouter", "https://openrouter.ai/api/v1"),
     _row("vllm", default_path="/v1"),
 )

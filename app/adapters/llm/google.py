@@ -9,6 +9,7 @@ from app.adapters.llm.connection import adapter
 from app.adapters.llm.failures import Faults
 from app.adapters.llm.vendor import Vendor
 from app.ports.llm import (
+    ChatRequest,
     ContextTooLong,
     FinishReason,
     ProviderRateLimited,
@@ -29,6 +30,10 @@ _FAULTS = Faults(
     # Google asks for a pause in the body, not in a header.
     retry_after=re.compile(r"retrydelay\W+(\d+(?:\.\d+)?)s"),
 )
+# Google's own word for a call that was made elsewhere.
+UNSIGNED = "skip_thought_signature_validator"
+# Models that check the signatures: all since Gemini 3.
+_SIGNS = re.compile(r"gemini-(?![12][.-])")
 # Nothing that is asked again unchanged is answered after these.
 _FILTERED = frozenset(
     (
@@ -47,11 +52,18 @@ _FILTERED = frozenset(
 class Gemini(ChatCompletions):
     """Chat completions with signed tool calls and with thoughts that are counted apart."""
 
+    def parameters(self, request: ChatRequest) -> dict[str, Any]:
+        parameters = super().parameters(request)
+        if _SIGNS.search(request.model):
+            for message in parameters["messages"]:
+                _sign_for_another(message.get("tool_calls", []))
+        return parameters
+
     def sent_call(self, call: ToolCall) -> dict[str, Any]:
         sent = super().sent_call(call)
         if call.signature is not None:
             # Gemini 3 answers 400 when a call comes back without it.
-            sent["extra_content"] = {"google": {"thought_signature": call.signature}}
+            sent["extra_content"] = _signed(call.signature)
         return sent
 
     def signature(self, call: dict[str, Any]) -> str | None:
@@ -78,6 +90,19 @@ class Gemini(ChatCompletions):
         # The total alone holds the thoughts, which cost what answers cost.
         written = max(counted.output_tokens, total - counted.input_tokens)
         return usage_of(counted.input_tokens, written, counted.cached_tokens)
+
+
+def _signed(signature: str) -> dict[str, Any]:
+    return {"google": {"thought_signature": signature}}
+
+
+def _sign_for_another(calls: list[dict[str, Any]]) -> None:
+    """Calls that another model has made have no signature; of calls together the first needs one.
+
+    Gemini leaves the others of its own unsigned too.
+    """
+    if calls and not any("extra_content" in call for call in calls):
+        calls[0]["extra_content"] = _signed(UNSIGNED)
 
 
 PROVIDER = adapter(

@@ -286,6 +286,52 @@ async def test_google_gets_its_signatures_back():
     assert "S1" not in json.dumps(other)
 
 
+@pytest.mark.parametrize(
+    ("model", "signed"),
+    [("gemini-3-flash", True), ("gemini-flash-latest", True), ("gemini-2.5-flash", False)],
+)
+async def test_google_is_told_which_calls_another_model_has_made(model, signed):
+    others = ToolCall("a", "stock", "{}"), ToolCall("b", "stock", "{}")
+    own = ToolCall("c", "stock", "{}", "S1"), ToolCall("d", "stock", "{}")
+    turns = [USER]
+    for calls in (others, own):
+        results = (Message("tool", "1", (), call.id) for call in calls)
+        turns += [Message("assistant", "", calls), *results]
+    body, _ = await sent_to("google", asked(*turns, model=model))
+    sent = [call for turn in body["messages"] for call in turn.get("tool_calls", ())]
+    signatures = [
+        call.get("extra_content", {}).get("google", {}).get("thought_signature") for call in sent
+    ]
+    given = "skip_thought_signature_validator" if signed else None
+    assert signatures == [given, None, "S1", None]
+
+
+async def test_openrouter_gets_the_thoughts_back_with_the_calls():
+    wire = UPSTREAMS["openrouter"].wire
+    pieces = [
+        {"type": "reasoning.text", "text": "Hm", "format": "f", "index": 0, "signature": None},
+        {"type": "reasoning.text", "text": "m.", "format": "f", "index": 0},
+        {"type": "reasoning.text", "signature": "S1", "format": "f", "index": 0},
+        {"type": "reasoning.encrypted", "data": "D1", "id": "call_a", "index": 0},
+        {"type": "reasoning.encrypted", "data": "D2", "id": "call_b", "index": 0},
+    ]
+    parts = [
+        *(chunk(choices=[{"delta": {"content": "", "reasoning_details": [p]}}]) for p in pieces),
+        wire.call(0, "call_a", "stock"),
+        wire.call(1, "call_b", "stock"),
+        wire.finish("tool_calls"),
+        wire.end,
+    ]
+    events = await UPSTREAMS["openrouter"].events(sending(*parts))
+    calls = tuple(event for event in events if isinstance(event, ToolCall))
+    results = (Message("tool", "1", (), call.id) for call in calls)
+    turns = (USER, Message("assistant", "", calls), *results)
+    body, _ = await sent_to("openrouter", asked(*turns))
+    text = {"type": "reasoning.text", "text": "Hmm.", "format": "f", "index": 0, "signature": "S1"}
+    assert body["messages"][1]["reasoning_details"] == [text, *pieces[3:]]
+    assert "reasoning_details" not in body["messages"][0]
+
+
 async def test_google_thoughts_count_as_written():
     usage = chunk(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115})
     wire = UPSTREAMS["google"].wire
