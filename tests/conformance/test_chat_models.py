@@ -17,7 +17,6 @@ from app.ports.llm import (
     Message,
     ProviderDeclined,
     ProviderDisconnected,
-    ProviderMalformed,
     ProviderNotConfigured,
     TextDelta,
     ToolCall,
@@ -159,11 +158,13 @@ async def test_the_reason_of_the_end_is_told(upstream, reason):
     assert events[-1] == Finished(reason)
 
 
-async def test_a_reason_that_nobody_knows_is_no_end(upstream):
+async def test_a_reason_that_nobody_knows_is_told_as_that(upstream):
     wire = upstream.wire
-    parts = (wire.start, wire.text("Oi"), wire.finish(wire.nobody_knows), wire.usage, wire.end)
-    with pytest.raises(ProviderMalformed):
-        await upstream.events(sending(*parts))
+    call = (wire.call(0, "call_a", "stock"), wire.arguments(0, '{"n":1}'))
+    parts = (wire.start, wire.text("Oi"), *call, wire.finish(wire.nobody_knows), wire.end)
+    events = await upstream.events(sending(*parts))
+    assert (text_of(events), events[-1]) == ("Oi", Finished("unknown"))
+    assert calls_of(events) == []  # who knows whether they are whole
 
 
 async def test_a_refusal_is_shown_and_told(upstream):

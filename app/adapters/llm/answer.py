@@ -178,7 +178,7 @@ class AnswerReader:
             # Some servers send their end mark after a fault too, and a call cannot be taken back.
             raise ProviderDisconnected("The answer ended without a reason, amid its calls.")
         reason = told or "stop"
-        if reason in ("length", "content_filter"):
+        if reason in ("length", "content_filter", "unknown"):
             return reason, []  # what the model was writing when it was stopped may be a call
         calls = self._answer.calls.whole()
         if self._has_halves:

@@ -129,9 +129,15 @@ class ChatCompletions:
             usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens")
         )
 
-    def reason(self, said: str) -> FinishReason | None:
-        """Why the model stopped, of what was said in lower case; None where nobody knows."""
-        return _REASONS.get(said)
+    def reason(self, said: str) -> FinishReason:
+        """Why the model stopped, of what was said in lower case.
+
+        Raises:
+            ProviderFailed: it did not stop, but broke off.
+        """
+        if said in _BROKEN:
+            raise ProviderOverloaded("The provider ended the answer with an error.")
+        return _REASONS.get(said) or self.faults.unknown_reason(said)
 
     def _read_choice(self, answer: Answer, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")
@@ -147,15 +153,7 @@ class ChatCompletions:
         said = choice.get("finish_reason")
         if said:
             answer.came()
-            answer.reason = self._known(said.lower())
-
-    def _known(self, said: str) -> FinishReason:
-        if said in _BROKEN:
-            raise ProviderOverloaded("The provider ended the answer with an error.")
-        reason = self.reason(said)
-        if reason is None:
-            raise self.faults.of_reason(said)
-        return reason
+            answer.reason = self.reason(said.lower())
 
     def _read_rest(self, answer: Answer, delta: dict[str, Any]) -> None:
         refusal = _string(delta.get("refusal"))

@@ -12,6 +12,7 @@ import structlog
 
 from app.ports.llm import (
     ContextTooLong,
+    FinishReason,
     ProviderDisconnected,
     ProviderFailed,
     ProviderMalformed,
@@ -103,10 +104,10 @@ class Faults:
             return self.of_error(error)
         return ProviderMalformed("The provider answered with something other than a stream.")
 
-    def of_reason(self, said: str) -> ProviderFailed:
-        """The failure that an end for a reason which nobody knows is: it may be no end at all."""
+    def unknown_reason(self, said: str) -> FinishReason:
+        """An end for a reason that nobody knows may be none: it is told as what it is."""
         log.warning("provider_ended_strangely", provider=self.provider, reason=_label(said))
-        return ProviderMalformed("The provider ended the answer for a reason that is not known.")
+        return "unknown"
 
     def _retry_after_s(self, said: str, headers: Mapping[str, str]) -> float | None:
         in_body = self.retry_after.search(said) if self.retry_after else None

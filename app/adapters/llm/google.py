@@ -12,6 +12,7 @@ from app.ports.llm import (
     ChatRequest,
     ContextTooLong,
     FinishReason,
+    ProviderMalformed,
     ProviderRateLimited,
     ProviderRefusedKey,
     ToolCall,
@@ -47,6 +48,7 @@ _FILTERED = frozenset(
         "model_armor",
     )
 )
+_UNREADABLE = ("malformed_function_call", "unexpected_tool_call", "too_many_tool_calls")
 
 
 class Gemini(ChatCompletions):
@@ -75,10 +77,13 @@ class Gemini(ChatCompletions):
         # An error comes in a list.
         super().read(answer, part[0] if isinstance(part, list) else part)
 
-    def reason(self, said: str) -> FinishReason | None:
+    def reason(self, said: str) -> FinishReason:
         # The address puts a word of its own before Google's, or passes that on alone.
-        kind, _, own = said.partition(":")
-        if kind == "content_filter" or own.strip() in _FILTERED or kind in _FILTERED:
+        kind, _, rest = said.partition(":")
+        own = rest.strip() or kind
+        if kind == "function_call_filter" or own in _UNREADABLE:
+            raise ProviderMalformed("The model has written a call that its provider cannot read.")
+        if kind == "content_filter" or own in _FILTERED:
             return "content_filter"
         return super().reason(said)
 

@@ -99,10 +99,8 @@ class MessageEvents:
         said = event["delta"].get("stop_reason")
         if said:
             self._answer.came()
-            reason = _REASONS.get(said)
-            if reason is None:
-                raise self._faults.of_reason(_string(said))
-            self._answer.reason = reason
+            known = _REASONS.get(said)
+            self._answer.reason = known or self._faults.unknown_reason(_string(said))
 
     def _begin_block(self, index: int, block: dict[str, Any]) -> None:
         kind = block.get("type")

@@ -46,7 +46,7 @@ class Mistral(ChatCompletions):
         # Reasoning models send lists, in which their thoughts are parts of another type.
         return "".join(part["text"] for part in content if part.get("type") == "text")
 
-    def reason(self, said: str) -> FinishReason | None:
+    def reason(self, said: str) -> FinishReason:
         return "length" if said == "model_length" else super().reason(said)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Finished:
     """The answer is whole, and this is its last event. A stream without it did not finish.
 
     After `tool_calls` the model waits for the results of the calls that came before. After
-    `length` and `content_filter` there are no calls, as they might be cut off.
+    `length`, `content_filter` and `unknown` there are no calls, as they might be cut off.
     """
 
     reason: FinishReason

@@ -418,7 +418,7 @@ async def test_google_says_in_two_words_what_it_has_filtered(said):
 
 
 @pytest.mark.parametrize(
-    "said", ["function_call_filter: MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL", "OTHER"]
+    "said", ["function_call_filter: MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL"]
 )
 async def test_google_calls_that_it_could_not_read_are_no_answer(said):
     wire = UPSTREAMS["google"].wire
