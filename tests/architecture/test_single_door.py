@@ -37,6 +37,7 @@ ALLOWED = {
     "app/adapters/files/bucket.py": "to the Supabase project that the operator's settings name",
     "app/adapters/llm/attempt.py": OPERATORS,
     "app/adapters/llm/connection.py": OPERATORS,
+    "app/adapters/llm/error_bodies.py": "names the failures of the providers' client",
     "app/adapters/llm/failures.py": "names the failures of the providers' client",
     "app/adapters/llm/posting.py": OPERATORS,
     "app/adapters/llm/transport/dialling.py": OPERATORS,
