@@ -150,6 +150,22 @@ async def test_a_models_thoughts_go_back_before_its_calls():
     assert blocks[0] == thought
 
 
+async def test_thoughts_between_calls_go_back_although_the_calls_are_not_made():
+    anthropic = UPSTREAMS["anthropic"]
+    wire, parts = anthropic.wire, []
+    for n in range(8):
+        thought = {"type": "thinking", "thinking": "Hm.", "signature": f"S{n}"}
+        begun = {"type": "content_block_start", "index": 2 * n, "content_block": thought}
+        parts += [f"data: {json.dumps(begun)}\n\n".encode(), wire.call(2 * n, f"c{n}", "nope")]
+    scripts = sending(wire.start, *parts, wire.finish("tool_calls"), wire.end), saying(anthropic)
+    async with bench(anthropic, *scripts) as (run, server):
+        await run.events()
+    sent = server.requests[1]["messages"][1]["content"]
+    thoughts = [block["signature"] for block in sent if block["type"] == "thinking"]
+    assert thoughts == [f"S{n}" for n in range(8)]
+    assert [block["type"] for block in sent] == ["thinking", "tool_use"] * 8
+
+
 async def test_a_model_that_calls_for_ever_is_stopped_with_useful_text(upstream):
     async def for_ever_calling(exchange):
         question = json.dumps({"q": str(len(exchange.body["messages"]))})
