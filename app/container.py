@@ -29,6 +29,7 @@ from app.ports import Ports
 from app.ports.embedder import Embedders
 from app.ports.files import Files
 from app.ports.llm import Conduct, Models
+from app.ports.meter import Meter
 from app.ports.reranker import ResolvedReranker, UnknownReranker, resolve_reranker
 from app.ports.shared import SharedState
 from app.ports.signing_keys import SigningKeys
@@ -78,6 +79,16 @@ async def _signing_keys(
     return await stack.enter_async_context(open_jwks(settings.session_issuer, clock))
 
 
+async def _models(settings: Settings, clock: Clock, meter: Meter, stack: AsyncExitStack) -> Models:
+    conduct = Conduct(clock=clock, answered=meter.provider_answered, failed=meter.provider_failed)
+    return Models(
+        {
+            name: await stack.enter_async_context(adapter.open(settings, conduct))
+            for name, adapter in PROVIDERS.items()
+        }
+    )
+
+
 async def _embedders(settings: Settings, stack: AsyncExitStack) -> Embedders:
     return Embedders(
         {
@@ -114,12 +125,9 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         database = AnnouncingDatabase(
             await stack.enter_async_context(store.open(settings)), announced
         )
-        meter = await stack.enter_async_context(open_meter(settings))
-        conduct = Conduct(clock=clock, answered=meter.provider_answered)
-        providers = {
-            name: await stack.enter_async_context(adapter.open(settings, conduct))
-            for name, adapter in PROVIDERS.items()
-        }
+        meter = await stack.enter_async_context(
+            open_meter(settings, database.connections, PROVIDER_NAMES)
+        )
         yield Ports(
             settings=settings,
             clock=clock,
@@ -127,7 +135,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             database=database,
             files=await _files(settings, database, stack),
             fetch=await stack.enter_async_context(open_fetch(settings)),
-            models=Models(providers),
+            models=await _models(settings, clock, meter, stack),
             embedders=await _embedders(settings, stack),
             reranker=await _reranker(settings, stack),
             parsers=PARSERS,

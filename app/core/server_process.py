@@ -24,21 +24,35 @@ def settle() -> None:
 def refuse_workers_apart(settings: Settings) -> None:
     """Processes of one server share what only Redis can share: streams, limits, messages.
 
-    Two of them without it would each let through a whole limit, and lose streams to each other.
+    Two of them without it would each let through a whole limit, and lose streams to each other;
+    and the embedded database is for one process.
 
     Raises:
-        CannotStart: uvicorn has been told to start more than one, and there is no Redis.
+        CannotStart: uvicorn has been told to start more than one, and there is nothing to share.
     """
-    count = _workers(settings.web_concurrency)
-    if count > 1 and settings.redis_url is None:
+    count = count_of_workers(settings.web_concurrency)
+    if count == 1:
+        return
+    missing = [
+        what
+        for what, is_set in (
+            ("a Redis that they share: set REDIS_URL", settings.redis_url),
+            (
+                "a database that they share: set DATABASE_URL, or SUPABASE_URL and"
+                " SUPABASE_SERVICE_KEY",
+                settings.database_url or settings.supabase_url,
+            ),
+        )
+        if not is_set
+    ]
+    if missing:
         raise CannotStart(
-            f"{count} workers need a Redis that they share: set REDIS_URL, and DATABASE_URL or a"
-            " Supabase project; or leave --workers and WEB_CONCURRENCY at 1. One process serves"
-            " thousands of streams."
+            f"{count} workers need {'; and '.join(missing)}; or leave --workers and"
+            " WEB_CONCURRENCY at 1. One process serves thousands of streams."
         )
 
 
-def _workers(by_default: int) -> int:
+def count_of_workers(by_default: int) -> int:
     """How many processes uvicorn's supervisor keeps: its command line says, or WEB_CONCURRENCY."""
     if multiprocessing.parent_process() is None or "--reload" in sys.argv:
         return 1

@@ -232,6 +232,11 @@ def _unfit_base_urls(variables: Mapping[str, str], providers: Collection[str]) -
     return problems
 
 
+def tell_libraries(**variables: str) -> None:
+    """Set variables of this process that a library reads for itself."""
+    os.environ.update(variables)
+
+
 def child_environment(**overrides: str) -> dict[str, str]:
     """Our own environment for a child process; an empty override counts as not set."""
     return {**os.environ, **overrides}

@@ -1,10 +1,12 @@
 """What a process counts of itself while it works, for a monitoring system to fetch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 # Name of a gauge and its labels' values -> value.
 Gauges = Mapping[tuple[str, str], float]
+# How many of this process's connections to the database are in which state.
+Connections = Callable[[], Mapping[str, int]]
 
 
 class Meter(Protocol):
@@ -25,6 +27,10 @@ class Meter(Protocol):
 
     def provider_answered(self, provider: str, outcome: str, after_s: float) -> None:
         """An attempt has brought its first event (`began`), or failed before it, by its code."""
+        ...
+
+    def provider_failed(self, provider: str, outcome: str) -> None:
+        """An attempt has failed with this code, before its first event or after it."""
         ...
 
     def run_ended(self, metadata: Mapping[str, Any]) -> None:
@@ -52,6 +58,9 @@ class Silent:
         """Nothing."""
 
     def provider_answered(self, provider: str, outcome: str, after_s: float) -> None:
+        """Nothing."""
+
+    def provider_failed(self, provider: str, outcome: str) -> None:
         """Nothing."""
 
     def run_ended(self, metadata: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Event streams without an end: a publisher writes to them, and nobody waits for a slow client."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from app.web.connections import hang_up
 from app.web.going_on import go_on
 from app.web.methods import is_head
-from app.web.middleware import unmarked
+from app.web.middleware import meter_of, unmarked
 from app.web.outlet import SEND_TIMEOUT_S, Outlet
 
 GONE_WITHIN_S = 1.0
@@ -67,6 +68,8 @@ class LiveStream(Response):
             source.leave()
             raise
         client = _Client(receive, unmarked(scope, send), scope["state"].get("transport"))
+        route = getattr(scope.get("route"), "path", "-")
+        meter_of(scope).stream_began(route, time.monotonic() - scope["state"]["started_s"])
         await go_on(scope, partial(_show, source, client, first, self._patience_s))
 
 

@@ -90,7 +90,18 @@ async def test_workers_that_share_no_redis_are_refused(data_dir, how):
     await asyncio.wait_for(process.wait(), 30)  # its code is uvicorn's
     told = log.read_text()
     assert "service_ready" not in told
-    assert "2 workers need a Redis that they share: set REDIS_URL" in told
+    assert "2 workers need a Redis that they share: set REDIS_URL; and a database that" in told
+
+
+async def test_workers_that_share_no_database_are_refused(data_dir):
+    arguments = ("-m", "uvicorn", "main:app", "--port", str(free_port()), "--workers", "2")
+    log = data_dir.parent / "workers.log"
+    process = await started(data_dir, 0, log, arguments, REDIS_URL="redis://127.0.0.1:1")
+    await asyncio.wait_for(process.wait(), 30)
+    told = log.read_text()
+    assert "service_ready" not in told
+    assert "2 workers need a database that they share: set DATABASE_URL" in told
+    assert "in use by process" not in told
 
 
 async def test_workers_that_share_a_redis_serve(data_dir, cluster, connection):

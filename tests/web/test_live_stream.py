@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from fastapi import FastAPI
 
 from app.web.live_stream import LiveStream
 from app.web.outlet import Outlet
@@ -62,7 +63,8 @@ async def tasks():
 
 
 def served(tasks, wire, source, **options):
-    scope = {"type": "http", "method": "GET", "state": {"transport": wire}}
+    state = {"transport": wire, "started_s": 0.0}
+    scope = {"type": "http", "method": "GET", "app": FastAPI(), "state": state}
     response = LiveStream(source, **options)
     return asyncio.ensure_future(response(scope, wire.receive, wire.send))
 

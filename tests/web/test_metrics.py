@@ -2,25 +2,30 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
 from pydantic import SecretStr
 
 from tests.conftest import serving
+from tests.support.completions_server import STREAM_HEAD, completions_server, delta
+from tests.support.event_streams import listening
 from tests.support.loopback_only import PLAIN_HTTP
 from tests.support.service import ROOT
-from tests.support.stories import a_base, a_document, a_taught_agent, asking, stream
+from tests.support.stories import a_base, a_document, a_taught_agent, an_agent, asking, stream
 
 pytestmark = pytest.mark.anyio
 TOKEN = "metrics-token-of-these-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.fixture
-async def watched(settings):
+@asynccontextmanager
+async def counting(settings, **changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service that counts; headers are its key's."""
-    chosen = settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
+    chosen = settings.model_copy(update={"metrics_token": SecretStr(TOKEN), **changes})
     async with serving(chosen) as url:
         key = (settings.data_dir / "api_key").read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
@@ -28,6 +33,12 @@ async def watched(settings):
             base_url=url, headers=headers, verify=PLAIN_HTTP, timeout=20
         ) as client:
             yield client
+
+
+@pytest.fixture
+async def watched(settings):
+    async with counting(settings) as client:
+        yield client
 
 
 async def figures(client) -> dict[str, float]:
@@ -72,6 +83,39 @@ async def test_a_chat_is_counted_from_its_request_to_its_cost(watched):
     assert found["process_resident_memory_bytes"] > 1e6
 
 
+async def breaking_off(exchange) -> None:
+    await exchange.send(STREAM_HEAD, delta("Bom "), delta("dia, "), delta("tudo "))
+    exchange.reset()
+
+
+async def test_an_answer_that_breaks_off_is_a_failure_of_its_provider(settings):
+    async with completions_server(breaking_off) as model:
+        variables = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": model.url}
+        secret = {name: SecretStr(value) for name, value in variables.items()}
+        async with counting(settings, provider_variables=secret) as client:
+            agent = await an_agent(client, model_id="openai/test")
+            for _ in range(3):
+                assert (await stream(client, agent["id"], asking("Oi")))[-1]["event"] == "error"
+            found = await figures(client)
+    began = 'agentes_provider_answer_seconds_count{outcome="began",provider="openai"}'
+    failed = 'agentes_provider_failures_total{outcome="provider_disconnected",provider="openai"}'
+    assert (found[began], found[failed]) == (3, 3)
+
+
+async def test_runs_without_a_price_are_counted_from_zero(watched):
+    found = await figures(watched)
+    assert found['agentes_runs_unpriced_total{provider="openai"}'] == 0
+    assert found['agentes_runs_unpriced_total{provider="ollama"}'] == 0
+
+
+async def test_streams_of_events_are_timed_to_their_first_event(watched):
+    async with listening(watched) as events:
+        await events.begun()
+        found = await figures(watched)
+    route = "/api/v2/events/dashboard"
+    assert found[f'agentes_stream_first_event_seconds_count{{route="{route}"}}'] == 1
+
+
 async def test_queues_tell_what_waits_and_for_how_long(watched, connection):
     base = await a_base(watched)
     document = await a_document(watched, base)
@@ -107,3 +151,11 @@ async def test_the_dashboard_and_the_alerts_ask_for_what_there_is(watched):
         for metric in asked:
             family = re.sub(r"_(bucket|count|sum)$", "", metric)
             assert {metric, family} & there, f"{name} asks for {metric}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.pt-BR.md"])
+def test_both_readmes_say_what_each_alert_means(name):
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "deploy/alerts.yml").read_text())
+    text = (ROOT / name).read_text()
+    assert "AgentesDown" in alerts
+    assert [alert for alert in alerts if f"`{alert}`" not in text] == []

@@ -110,6 +110,7 @@ class RemoteProvider:
                 return
             except ProviderFailed as failure:
                 after_s = clock.monotonic_s() - started_s
+                conduct.failed(self.name, failure.code())
                 if not has_begun:
                     self._told(failure.code(), after_s)
                 remaining_s -= after_s

@@ -1,44 +1,43 @@
 """Figures for Prometheus, named as https://prometheus.io/docs/practices/naming/ has it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from app import __version__
+from app.adapters.meter.present import Told, Workers
+from app.adapters.meter.workers import pids_in
 from app.ports.llm.catalogue import CATALOGUE
-from app.ports.meter import Gauges
+from app.ports.meter import Connections, Gauges
 
+# How old a worker's own figures may be where another one shows them.
+NOTED_EVERY_S = 5.0
 LAG_SAMPLED_EVERY_S = 0.25
 REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 EVENT_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
-GAUGES = {
-    "agentes_queue_length": ("queue", "What waits: documents, deliveries that are due, events."),
-    "agentes_queue_age_seconds": ("queue", "How long the first in line has waited."),
-    "agentes_active": ("what", "Runs, event streams and processes, over all processes."),
-    "agentes_database_connections": ("state", "Connections of this process's pool."),
-    "agentes_dependency_up": ("dependency", "1 while it answers."),
-}
 
 
 class PrometheusMeter:
-    """Everything in a registry of its own: two services in one process do not mix."""
+    """Everything in a registry of its own: two services in one process do not mix.
+
+    Workers of one server keep their figures in a `folder`. Whichever is asked shows those of all:
+    sums of what is counted, and what each is doing under its `pid`.
+    """
 
     is_on = True
 
-    def __init__(self) -> None:
+    def __init__(
+        self, connections: Connections, providers: Collection[str], folder: Path | None = None
+    ) -> None:
+        self._connections_now, self._folder = connections, folder
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        self._gauge("agentes_build_info", "The version.", "version").labels(__version__).set(1)
-        self._gauges = {
-            name: self._gauge(name, text, label) for name, (label, text) in GAUGES.items()
-        }
         self._requests = self._times(
             "agentes_http_request_duration_seconds",
             "From the request's head to the response's last byte; streams as long as they last.",
@@ -58,11 +57,15 @@ class PrometheusMeter:
             "How much later than wanted the event loop came back.",
             LAG_S,
         )
-        self._tasks = Gauge(
-            "agentes_event_loop_tasks", "Tasks that are not done.", registry=self._registry
+        self._tasks = self._gauge("agentes_event_loop_tasks", "Tasks that are not done.")
+        self._connections = self._gauge(
+            "agentes_database_connections", "Connections of a process's pool.", "state"
         )
         self._deliveries = self._count("agentes_webhook_attempts", "Calls of endpoints.", "outcome")
         self._prepare_runs()
+        for provider in providers:
+            # From 0 on: Prometheus sees no increase in what it meets at 1.
+            self._unpriced.labels(provider)
 
     def _prepare_runs(self) -> None:
         self._first_token = self._times(
@@ -85,6 +88,12 @@ class PrometheusMeter:
             "provider",
             "outcome",
         )
+        self._failures = self._count(
+            "agentes_provider_failures",
+            "Attempts that failed, before the first event or after it.",
+            "provider",
+            "outcome",
+        )
         self._tokens = self._count("agentes_tokens", "Tokens used.", "provider", "model", "kind")
         self._cost = self._count(
             "agentes_cost_usd", "Of runs whose price is known.", "provider", "model"
@@ -99,8 +108,8 @@ class PrometheusMeter:
     def _count(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
-    def _gauge(self, name: str, text: str, label: str) -> Gauge:
-        return Gauge(name, text, [label], registry=self._registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self._registry, multiprocess_mode="liveall")
 
     def request_ended(self, method: str, route: str, status: int | None, duration_s: float) -> None:
         self._requests.labels(method, route, status or "none").observe(duration_s)
@@ -110,6 +119,9 @@ class PrometheusMeter:
 
     def provider_answered(self, provider: str, outcome: str, after_s: float) -> None:
         self._provider.labels(provider, outcome).observe(after_s)
+
+    def provider_failed(self, provider: str, outcome: str) -> None:
+        self._failures.labels(provider, outcome).inc()
 
     def run_ended(self, metadata: Mapping[str, Any]) -> None:
         provider = metadata["provider"]
@@ -133,12 +145,30 @@ class PrometheusMeter:
         self._deliveries.labels(outcome).inc()
 
     def exposed(self, gauges: Gauges) -> bytes:
-        for gauge in self._gauges.values():
-            gauge.clear()  # what is not told now is not known
-        for (name, label), value in gauges.items():
-            self._gauges[name].labels(label).set(value)
+        self._note()
+        present = CollectorRegistry()
+        present.register(Told(gauges))
+        PlatformCollector(registry=present)
+        if self._folder is None:
+            ProcessCollector(registry=present)
+            return generate_latest(present) + generate_latest(self._registry)
+        living, gone = pids_in(self._folder)
+        for pid in gone:
+            mark_process_dead(pid, str(self._folder))
+        present.register(Workers(living))
+        return generate_latest(present) + generate_latest(_of_all(self._folder))
+
+    def _note(self) -> None:
+        """What this process is doing now."""
         self._tasks.set(len(asyncio.all_tasks()))
-        return generate_latest(self._registry)
+        for state, count in self._connections_now().items():
+            self._connections.labels(state).set(count)
+
+    async def keep_noting(self) -> None:
+        """Let the other workers show what this one is doing, for ever."""
+        while True:
+            self._note()
+            await asyncio.sleep(NOTED_EVERY_S)
 
     async def watch_loop(self) -> None:
         """Sample the event loop's lag for ever."""
@@ -149,14 +179,25 @@ class PrometheusMeter:
             self._lag.observe(max(0.0, loop.time() - wanted_s))
 
 
+def _of_all(folder: Path) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))
+    return registry
+
+
 @asynccontextmanager
-async def open_prometheus() -> AsyncGenerator[PrometheusMeter]:
+async def open_prometheus(
+    connections: Connections, providers: Collection[str], folder: Path | None
+) -> AsyncGenerator[PrometheusMeter]:
     """A meter that watches the event loop as long as it is open."""
-    meter = PrometheusMeter()
-    watching = asyncio.get_running_loop().create_task(meter.watch_loop())
+    meter = PrometheusMeter(connections, providers, folder)
+    loop = asyncio.get_running_loop()
+    watching = [loop.create_task(meter.watch_loop())]
+    if folder is not None:
+        watching.append(loop.create_task(meter.keep_noting()))
     try:
         yield meter
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)

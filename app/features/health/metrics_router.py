@@ -57,8 +57,6 @@ async def metrics(
 
 async def _gauges(ports: Ports) -> Gauges:
     found: dict[tuple[str, str], float] = {}
-    for state, count in ports.database.connections().items():
-        found["agentes_database_connections", state] = count
     found["agentes_dependency_up", "shared_state"] = await ports.shared.is_shared_now()
     queues = await _queues(ports)
     found["agentes_dependency_up", "database"] = queues is not None

@@ -79,6 +79,8 @@ class Conduct:
     rest_s: float = 10.0
     # Told of every attempt: provider, `began` or the code of its failure, seconds until then.
     answered: Callable[[str, str, float], None] = SILENT.provider_answered
+    # Told of every failure, before the first event or after it: provider, code.
+    failed: Callable[[str, str], None] = SILENT.provider_failed
 
 
 DialectName = Literal["chat_completions", "messages"]
