@@ -2,12 +2,33 @@
 
 import base64
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+ENCODED = "in a user name or password, write / ? # @ : % as %2F %3F %23 %40 %3A %25"
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f\\]")
 _PUBLISHABLE = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/=]+)")
 _CLERK_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+\$")
 # Several hosts, and a folder of sockets, are PostgreSQL's own: `a:5432,b:5433`, `%2Frun`.
+_SENTRY_PROJECT = re.compile(r"/[0-9]+\Z")
+_REDIS_DATABASE = re.compile(r"/?[0-9]{0,4}")
+_SWITCH = "(?i:true|false|yes|no|1|0)"
+# What a client of Redis may be told by its address; the rest is this service's to say.
+_REDIS_OPTIONS = {
+    "client_name": r"[\x21-\x7e]+",
+    "db": "[0-9]{1,4}",
+    "health_check_interval": "[0-9]{1,5}",
+    "password": ".+",
+    "socket_keepalive": _SWITCH,
+    "username": ".+",
+}
+_REDIS_TLS_OPTIONS = {
+    "ssl_ca_certs": ".+",
+    "ssl_ca_path": ".+",
+    "ssl_cert_reqs": "none|optional|required",
+    "ssl_certfile": ".+",
+    "ssl_check_hostname": _SWITCH,
+    "ssl_keyfile": ".+",
+}
 _POSTGRES_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:/@]*)(:([0-9]{1,5})?)?")
 
 
@@ -90,12 +111,54 @@ def postgres_address(text: str) -> str:
     """
     if not text.startswith(("postgres://", "postgresql://")):
         raise ValueError("must begin with postgresql://")
-    hosts = _split(text).netloc.rpartition("@")[2].split(",")
-    if not all(_is_postgres_host(host) for host in hosts):
-        raise ValueError(
-            "has a host or port that is none; in a user name or password, write"
-            " / ? # @ : % as %2F %3F %23 %40 %3A %25"
-        )
+    parts = _split(text)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    # A password with one of / ? # in it ends the host's part, and leaves its @ behind.
+    beyond = (parts.path, parts.query.partition("=")[0], parts.fragment)
+    if not all(_is_postgres_host(host) for host in hosts) or "@" in "".join(beyond):
+        raise ValueError(f"has a host or port that is none; {ENCODED}")
+    return text
+
+
+def redis_address(text: str) -> str:
+    """An address of Redis, whose options are those that this service leaves to it.
+
+    Raises:
+        ValueError: it cannot be read, or its client would not know what to do with it.
+    """
+    try:
+        parts = urlsplit(text)
+        # Reading the port is what refuses one that is no number.
+        where = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
+    except ValueError:
+        parts, where = SplitResult("", "", "", "", ""), None
+    if parts.scheme not in ("redis", "rediss", "unix") or not where:
+        raise ValueError(f"must be like redis://host:6379/0, rediss://… or unix:///path; {ENCODED}")
+    if parts.scheme != "unix" and not _REDIS_DATABASE.fullmatch(parts.path):
+        raise ValueError("ends with the number of a database, as in redis://host:6379/0")
+    known = _REDIS_OPTIONS | (_REDIS_TLS_OPTIONS if parts.scheme == "rediss" else {})
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in known or not re.fullmatch(known[name], value):
+            raise ValueError(
+                "has an option that is not known, or a value that is none; known are "
+                + ", ".join(sorted(known))
+            )
+    return text
+
+
+def sentry_address(text: str) -> str:
+    """A DSN, as Sentry shows it among a project's client keys.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        parts = _split(text)
+        is_whole = _has_host(parts) and parts.username and _SENTRY_PROJECT.search(parts.path)
+    except ValueError:
+        parts, is_whole = SplitResult("", "", "", "", ""), None
+    if parts.scheme not in ("http", "https") or not is_whole:
+        raise ValueError("must be like https://<key>@<host>/<number of the project>")
     return text
 
 

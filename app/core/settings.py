@@ -14,12 +14,15 @@ from app.core.addresses import (
     issuer_address,
     issuer_of,
     postgres_address,
+    redis_address,
+    sentry_address,
     web_address,
     web_origin,
 )
 from app.core.incomplete_settings import CLERK_SECRET_NAMES, half_of_clerk, part_of_supabase
 from app.core.listed import Networks, Ports, Secrets, Texts
 from app.core.railway import found_on_railway, unfit_for_railway
+from app.core.setting_words import in_words
 from app.core.signing import canonical_secret
 
 
@@ -130,9 +133,21 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not _is_redis(url.get_secret_value()):
-            raise ValueError("must be like redis://host:6379/0, rediss://… or unix:///path")
+        if url:
+            redis_address(url.get_secret_value())
         return url
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _sentry(cls, dsn: SecretStr | None) -> SecretStr | None:
+        if dsn:
+            sentry_address(dsn.get_secret_value())
+        return dsn
+
+    @field_validator("otel_exporter_otlp_endpoint", "otel_exporter_otlp_traces_endpoint")
+    @classmethod
+    def _collector(cls, url: str | None) -> str | None:
+        return web_address(url) if url else None
 
     @field_validator("supabase_url")
     @classmethod
@@ -171,16 +186,6 @@ class Settings(BaseSettings):
         return secret.get_secret_value() if secret else None
 
 
-def _is_redis(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # Reading the port is what refuses one that is no number.
-        where = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
-    except ValueError:
-        return False
-    return parts.scheme in ("redis", "rediss", "unix") and bool(where)
-
-
 def load_settings(
     environment: Mapping[str, str] | None = None, *, providers: Collection[str] = ()
 ) -> Settings:
@@ -211,7 +216,7 @@ def load_settings(
         settings = Settings.model_validate({**fields, "provider_variables": secrets})
     except ValidationError as error:
         problems += [
-            f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
+            f"{str(item['loc'][0]).upper()}: {in_words(item)}"
             for item in error.errors(include_input=False, include_url=False)
         ]
         settings = None

@@ -13,6 +13,8 @@ KEY = {"SUPABASE_SERVICE_KEY": "sb_secret_s3cret"}
         "redis://localhost",
         "redis://user:p%40ss@cache.example:6380/2?health_check_interval=5",
         "rediss://default:secret@cache.example:6379",
+        "rediss://cache.example:6379/0?ssl_cert_reqs=none&ssl_check_hostname=false",
+        "redis://localhost:6379/",
         "redis://[::1]:6379/0",
         "unix:///run/redis/redis.sock?db=1",
     ],
@@ -39,6 +41,100 @@ def test_what_is_no_address_of_redis_is_refused_without_repeating_it(url):
     with pytest.raises(SettingsInvalid, match="REDIS_URL: must be like redis://") as refusal:
         load_settings({"REDIS_URL": url})
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h:6379/0?hunter2=bar",
+        "redis://h:6379/0?db=hunter2",
+        "redis://h:6379/0?ssl_cert_reqs=none",
+        "redis://h:6379/0?max_connections=1",
+        "rediss://h:6379/0?ssl_cert_reqs=hunter2",
+        "redis://h:6379/hunter2",
+        "redis://h:6379/0/1",
+    ],
+)
+def test_what_redis_would_not_understand_is_refused_with_what_it_does(url):
+    with pytest.raises(SettingsInvalid, match=r"REDIS_URL: (has an option|ends with)") as refusal:
+        load_settings({"REDIS_URL": url})
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "s3cret",
+        "https://s3cret@",
+        "https://o1.ingest.sentry.io/1",
+        "https://s3cret@h/x",
+        "s3cret@h/1",
+        "https://s3cret@h:s3cret/1",
+        "https://s3cret@h",
+    ],
+)
+def test_what_is_no_dsn_is_refused_without_repeating_it(dsn):
+    with pytest.raises(SettingsInvalid, match="SENTRY_DSN: must be like https://<key>@") as refusal:
+        load_settings({"SENTRY_DSN": dsn})
+    assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("dsn", ["https://k@o1.ingest.sentry.io/42", "http://k:s@h:9000/sentry/1"])
+def test_a_dsn_is_taken_as_it_is(dsn):
+    assert load_settings({"SENTRY_DSN": dsn}).sentry_dsn.get_secret_value() == dsn
+
+
+@pytest.mark.parametrize(
+    "name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+)
+def test_a_place_for_traces_is_an_address(name):
+    assert load_settings({name: "http://127.0.0.1:4318"}).sends_traces
+    with pytest.raises(SettingsInvalid, match=f"{name}: must begin with http"):
+        load_settings({name: "zzz"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("METRICS_TOKEN", "s3cret", "must have at least 16 characters, e.g. from"),
+        ("PORT", "s3cret", "must be a whole number"),
+        ("PORT", "70000", "must be 65535 or less"),
+        ("WEB_CONCURRENCY", "0", "must be 1 or more"),
+        ("LOG_LEVEL", "s3cret", "must be 'debug', 'info', 'warning' or 'error'"),
+        ("SUPABASE_BUCKET", "../s3cret", "must be 3 to 63 small letters"),
+    ],
+)
+def test_what_a_setting_must_be_is_told_in_an_operators_words(name, value, words):
+    with pytest.raises(SettingsInvalid) as refusal:
+        load_settings({name: value})
+    assert f"  {name}: {words}" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:S3CR@ss/wrd@host/db",
+        "postgresql://u:12#S3CR@host/db",
+        "postgresql://u:12?S3CR@host/db?sslmode=require",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_told_as_what_it_is(url):
+    with pytest.raises(SettingsInvalid, match=r"DATABASE_URL: .* write / \? # @") as refusal:
+        load_settings({"DATABASE_URL": url})
+    assert "S3CR" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:S3CR%40ss%2Fwrd@a:5432,b/db?target_session_attrs=any",
+        "postgresql:///db?user=u@server&host=/run",
+        "postgresql://u:12@host/name%40of",
+    ],
+)
+def test_an_address_of_postgresql_is_taken(url):
+    assert load_settings({"DATABASE_URL": url}).database_url.get_secret_value() == url
 
 
 def test_without_an_address_there_is_none():

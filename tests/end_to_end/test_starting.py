@@ -127,6 +127,16 @@ async def test_a_database_that_does_not_answer_is_named_without_its_password(dat
     assert "Traceback" not in told
 
 
+async def test_a_host_that_is_half_a_password_is_told_with_how_to_write_it(data_dir):
+    log = data_dir.parent / "waiting.log"
+    url = "postgresql://agentes:s3c@ret.invalid/agentes"
+    process = await started(data_dir, free_port(), log, DATABASE_URL=url)
+    told = await told_by(process, log, "service_ready")
+    (said,) = (line for line in told.splitlines() if "database_awaited" in line)
+    assert "in a user name or password, write / ? # @" in said
+    assert "ret.invalid" not in told
+
+
 async def test_a_user_who_may_not_create_the_schema_is_told_so(data_dir, cluster, connection):
     name = await connection.fetchval("select current_database()")
     await connection.execute(f"create role {name}_poor login")

@@ -1,5 +1,6 @@
 """Any PostgreSQL 15 to 18 with pgvector, by `DATABASE_URL`, directly or through a pooler."""
 
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -17,8 +18,9 @@ from app.adapters.store.connections import (
 from app.adapters.store.failures import CONNECTION_FAILURE, failure_of
 from app.adapters.store.migrations import migrate, read_migrations
 from app.adapters.store.schema import LIST_FUNCTION, require_newest
+from app.core.addresses import ENCODED
 from app.core.settings import Settings
-from app.ports.store import DatabaseContext, StoreAdapter, StoreRefused
+from app.ports.store import DatabaseContext, StoreAdapter, StoreRefused, StoreUnavailable
 
 CONNECT_TIMEOUT_S = 3
 # What other clients read from an address and PostgreSQL would refuse as a setting.
@@ -44,9 +46,12 @@ async def _connect(settings: Settings) -> asyncpg.Connection:
         )
     except ValueError:
         # The wording repeats parts of the address, perhaps of its password.
-        raise StoreRefused(
-            "DATABASE_URL cannot be read: percent-encode the special characters of its password."
-        ) from None
+        raise StoreRefused(f"DATABASE_URL cannot be read: {ENCODED}.") from None
+    except socket.gaierror as error:
+        # Half a password is taken for the host, where it holds an @ or a slash.
+        raise StoreUnavailable(
+            f"DATABASE_URL cannot be opened: {error.strerror}; {ENCODED}."
+        ) from error
     except (asyncpg.PostgresError, OSError) as error:
         kind = failure_of(getattr(error, "sqlstate", CONNECTION_FAILURE))
         raise type(kind)(f"DATABASE_URL cannot be opened: {error or 'no answer'}") from error
