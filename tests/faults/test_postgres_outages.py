@@ -4,6 +4,7 @@ PG-8, the embedded PostgreSQL under kill -9, is tests/adapters/store/test_bundle
 """
 
 import asyncio
+import json
 import time
 from pathlib import Path
 
@@ -68,6 +69,28 @@ async def test_pg3_a_frozen_database_gives_503_in_time_and_is_used_again_once_it
     await watched.check(load.ledger)
     refused = [answer for answer in load.ledger.answered if answer.status == 503]
     assert any(2 <= answer.took_s < 3 for answer in refused), "nobody left the pool's queue"
+
+
+def told_since(log: Path, since: int) -> list[str]:
+    """What waits or goes on, each with the kind of work that it is."""
+    lines = [json.loads(line) for line in log.read_bytes()[since:].splitlines() if line[:1] == b"{"]
+    return [f"{line['event']} {line.get('work', '')}".strip() for line in lines]
+
+
+async def test_work_that_waits_for_the_database_tells_of_it_once_and_once_that_it_goes_on(watched):
+    log = watched.stack.service.log
+    since = log.stat().st_size
+    await watched.stack.postgres.stop(FAST)
+    await asyncio.sleep(6)
+    paused = [event for event in told_since(log, since) if "_paused" in event]
+    assert {"numbering_paused", "indexing_paused", "deliveries_paused"} <= set(paused)
+    assert len(paused) == len(set(paused))
+    await watched.stack.postgres.start()
+    await watched.recovered(within_s=10)
+    async with asyncio.timeout(30):
+        wanted = {event.replace("_paused", "_resumed") for event in paused}
+        while not wanted <= set(told_since(log, since)):
+            await asyncio.sleep(0.1)
 
 
 async def test_pg4_while_the_server_only_reads_reads_go_on_and_writes_are_503(watched):

@@ -8,6 +8,7 @@ import structlog
 
 from app.core.background import kept_up
 from app.core.errors import Problem
+from app.core.pauses import Pause
 from app.ports import Ports
 from app.ports.bus import EVENTS_NUMBERED, next_message
 from app.web.routing import FeatureContext
@@ -22,21 +23,23 @@ log = structlog.get_logger(__name__)
 
 async def count(ports: Ports) -> None:
     """Work until cancelled."""
+    pause = Pause(log, "counting")
     async with ports.bus.subscribe(EVENTS_NUMBERED) as messages:
         while True:
-            if await _pass(ports):
+            if await _pass(ports, pause):
                 await asyncio.sleep(PASS_EVERY_S)
                 await next_message(messages, within_s=IDLE_POLL_S - PASS_EVERY_S)
 
 
-async def _pass(ports: Ports) -> bool:
+async def _pass(ports: Ports, pause: Pause) -> bool:
     """Count what there is; whether that was all."""
     try:
         result = await ports.database.system().call("analytics_count_v1", limit=EVENTS_A_PASS)
     except Problem as problem:
-        log.warning("counting_paused", code=problem.code())
+        pause.goes_on(problem)
         await asyncio.sleep(IDLE_POLL_S)
         return True
+    pause.is_over()
     return bool(result["is_done"])
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from app.core.errors import Problem
 from app.core.ids import OrganizationId, new_id
+from app.core.pauses import Pause
 from app.features.events.audience import Audience, Listener
 from app.features.events.frames import Batch
 from app.features.events.records import StreamLimits
@@ -128,14 +129,16 @@ class Hub:
 
     async def follow(self) -> None:
         """Publish numbered events for as long as there are listeners; until cancelled."""
+        pause = Pause(log, "following")
         while True:
             self._news.clear()
             try:
                 is_full = await self._read()
             except Problem as problem:
-                log.warning("following_paused", code=problem.code())
+                pause.goes_on(problem)
                 await asyncio.sleep(RETRY_EVERY_S)
                 continue
+            pause.is_over()
             if not is_full:
                 await self._wait()
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 import structlog
 
 from app.core.errors import Problem
+from app.core.pauses import Pause
 from app.ports import Ports
 from app.ports.bus import EVENTS_NUMBERED
 
@@ -21,11 +22,12 @@ log = structlog.get_logger(__name__)
 async def number_events(ports: Ports) -> None:
     """Work until cancelled."""
     loop = asyncio.get_running_loop()
+    pause = Pause(log, "numbering")
     while True:
         began_s = loop.time()
         # Before the call: what is announced from here on may have been committed too late for it.
         ports.announced.clear()
-        if not await _pass(ports):
+        if not await _pass(ports, pause):
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_POLL_S):
                     await ports.announced.wait()
@@ -33,14 +35,15 @@ async def number_events(ports: Ports) -> None:
         await asyncio.sleep(max(0.0, began_s + PASS_EVERY_S - loop.time()))
 
 
-async def _pass(ports: Ports) -> bool:
+async def _pass(ports: Ports, pause: Pause) -> bool:
     """Number what there is and tell of it; whether there may be more already."""
     try:
         result = await ports.database.system().call("events_number_v2", limit=BATCH)
     except Problem as problem:
-        log.warning("numbering_paused", code=problem.code())
+        pause.goes_on(problem)
         await asyncio.sleep(RETRY_POLL_S)
         return True
+    pause.is_over()
     if result["numbered"]:
         await ports.bus.publish(EVENTS_NUMBERED, {"last": result["last"]})
     # Another pass that is under way may have begun before our facts were committed.

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from app.core.errors import Problem
+from app.core.pauses import Pause
 from app.core.sse import KEEP_ALIVE
 from app.features.events.audience import Audience, Listener
 from app.features.events.frames import beginning, gap, joined, shown
@@ -88,14 +89,16 @@ class DashboardStream:
 
     async def _next_page(self, outlet: Outlet) -> Replay:
         position = self._listener.position
+        pause = Pause(log, "replay")
         while True:
             try:
                 page = await self._repository.replay(position, self._listener.chosen)
             except Problem as problem:
-                log.warning("replay_paused", code=problem.code())
+                pause.goes_on(problem)
                 await asyncio.sleep(RETRY_EVERY_S)
                 await outlet.send(KEEP_ALIVE)
                 continue
+            pause.is_over()
             if page.start != position:  # purged while it was read
                 await outlet.send(gap(page.start, self._listener.chosen))
             return page

@@ -9,6 +9,7 @@ import structlog
 from app.core.clock import Clock
 from app.core.errors import Forbidden, Problem, Unauthorized
 from app.core.ids import new_id
+from app.core.pauses import Pause
 from app.core.schemas import rfc3339
 from app.core.sse import KEEP_ALIVE, unnamed_frame
 from app.domain_events.system_update import EVENT as SYSTEM_UPDATE
@@ -34,12 +35,14 @@ log = structlog.get_logger(__name__)
 
 async def every(pause_s: float, work: Callable[[], Awaitable[None]]) -> None:
     """Do the work again and again; a database that does not answer is for the next time."""
+    pause = Pause(log, "upkeep", work=work.__name__)
     while True:
         await asyncio.sleep(pause_s)
         try:
             await work()
+            pause.is_over()
         except Problem as problem:
-            log.warning("upkeep_put_off", work=work.__name__, code=problem.code())
+            pause.goes_on(problem)
 
 
 class Upkeep:

@@ -8,6 +8,7 @@ import structlog
 
 from app.core.errors import Problem
 from app.core.ids import OrganizationId, new_id
+from app.core.pauses import Pause
 from app.core.schemas import Resource
 from app.ports import Ports
 from app.ports.embedder import EmbedderRefused, EmbedderUnavailable, ResolvedEmbedder, written
@@ -61,11 +62,13 @@ class EmbeddingWorker:
             return
         with suppress(Problem):
             await self._ports.database.system().call("cached_vectors_sweep_v1")
+        pause = Pause(log, "embedding")
         while True:
             try:
                 did_something = await self.step()
+                pause.is_over()
             except Problem as problem:
-                log.warning("embedding_paused", code=problem.code())
+                pause.goes_on(problem)
                 did_something = False
             if not did_something:
                 await asyncio.sleep(POLL_S)

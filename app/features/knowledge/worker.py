@@ -8,6 +8,7 @@ import structlog
 from app.core.background import kept_up
 from app.core.errors import Problem, ServiceUnavailable
 from app.core.ids import new_id
+from app.core.pauses import Pause
 from app.features.knowledge.embedding_worker import EmbeddingWorker
 from app.features.knowledge.indexing import ClaimedDocument, IndexingQueue, LeaseLost
 from app.ports import Ports
@@ -45,6 +46,7 @@ class IndexingWorker:
         self._ports = ports
         self._lease_s = lease_s
         self._queue = IndexingQueue(ports.database, lease_s=lease_s)
+        self._claiming = Pause(log, "indexing")
 
     async def run(self) -> None:
         """Work until cancelled; what was begun then is taken over when its lease has run out."""
@@ -67,10 +69,14 @@ class IndexingWorker:
     async def _claim(self, limit: int) -> list[ClaimedDocument] | None:
         """What is to be done next; None while the queue cannot be asked."""
         try:
-            return await self._queue.claim(new_id(), limit=limit, per_organization=PER_ORGANIZATION)
+            claimed = await self._queue.claim(
+                new_id(), limit=limit, per_organization=PER_ORGANIZATION
+            )
         except Problem as problem:
-            log.warning("indexing_paused", code=problem.code())
+            self._claiming.goes_on(problem)
             return None
+        self._claiming.is_over()
+        return claimed
 
     async def _forget_orphans(self) -> None:
         with suppress(Problem):

@@ -10,6 +10,7 @@ import structlog
 
 from app.core.background import kept_up
 from app.core.errors import Problem
+from app.core.pauses import Pause
 from app.features.webhooks.addresses import stored_address
 from app.features.webhooks.queue import DELIVERIES_DUE, DeliveryQueue
 from app.features.webhooks.sealing import WebhookSeals
@@ -39,6 +40,8 @@ class Upkeep:
         self._ports = ports
         self._worker = worker
         self._queue = DeliveryQueue(ports.database)
+        self._following = Pause(log, "webhooks")
+        self._keeping = Pause(log, "webhook_upkeep")
 
     async def follow(self) -> None:
         """Turn events into deliveries as soon as they are numbered."""
@@ -53,9 +56,10 @@ class Upkeep:
             try:
                 made, has_more = await self._queue.follow()
             except Problem as problem:
-                log.warning("webhooks_paused", code=problem.code())
+                self._following.goes_on(problem)
                 await asyncio.sleep(RETRY_POLL_S)
                 continue
+            self._following.is_over()
             if made:
                 await self._tell()
             elif has_more:
@@ -112,8 +116,9 @@ class Upkeep:
         try:
             found = bool(await step())
         except Problem as problem:
-            log.warning("webhook_upkeep_paused", code=problem.code())
+            self._keeping.goes_on(problem)
             return False
+        self._keeping.is_over()
         if found:
             self._worker.news.set()
         return found

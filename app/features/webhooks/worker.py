@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from app.core.errors import Problem
+from app.core.pauses import Pause
 from app.features.webhooks.queue import MARGIN_S, Batch, DeliveryQueue, Leased, Result
 from app.features.webhooks.sending import Endpoint, Sender, released
 from app.ports import Ports
@@ -57,6 +58,8 @@ class DeliveryWorker:
         self._clock = ports.clock
         self._margin_s = margin_s
         self._queue = DeliveryQueue(ports.database)
+        self._claiming = Pause(log, "deliveries")
+        self._reporting = Pause(log, "delivery_reports")
         self._sender = Sender(ports, random.Random())
         self._held: set[str] = set()
         self._results: list[Result] = []
@@ -92,10 +95,12 @@ class DeliveryWorker:
         if limit <= 0:
             return []
         try:
-            return await self._queue.claim(limit=limit, margin_s=self._margin_s)
+            claimed = await self._queue.claim(limit=limit, margin_s=self._margin_s)
         except Problem as problem:
-            log.warning("deliveries_paused", code=problem.code())
+            self._claiming.goes_on(problem)
             return None
+        self._claiming.is_over()
+        return claimed
 
     def _begin(self, batch: Batch, tasks: asyncio.TaskGroup) -> None:
         """Send a batch beside what is under way to its endpoint, ten at a time in all."""
@@ -178,9 +183,10 @@ class DeliveryWorker:
         try:
             lost = await self._queue.report(some)
         except Problem as problem:
-            log.warning("deliveries_not_reported", code=problem.code(), count=len(some))
+            self._reporting.goes_on(problem)
             await asyncio.sleep(RETRY_POLL_S)
             return
+        self._reporting.is_over()
         del self._results[: len(some)]
         self._held.difference_update(result.delivery_id for result in some)
         self.news.set()
