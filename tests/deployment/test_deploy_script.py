@@ -26,12 +26,13 @@ match sys.argv[1]:
     case "whoami":
         sys.exit(0 if play["signed_in"] else 1)
     case "variables":
-        print(json.dumps(play["variables"]))
+        told = play["variables"]
+        print(told if isinstance(told, str) else json.dumps(told))
     case "up":
         sys.exit(play["up"])
     case "deployment":
         states = play["states"]
-        print(json.dumps([{{"status": states[0]}}]))
+        print(json.dumps([{{"status": states[0]}}] if states[0] else []))
         play["states"] = states[1:] or states
         (here / "play.json").write_text(json.dumps(play))
     case other:
@@ -136,6 +137,46 @@ def test_all_that_is_missing_is_named_at_once(stage):
     assert "or a volume mounted at /data" in stage.deploy()[1]
     stage.play(variables={"RAILWAY_VOLUME_MOUNT_PATH": "/data"})
     assert "RAILWAY_RUN_UID=0" in stage.deploy()[1]
+
+
+def test_what_is_missing_is_told_in_one_round(stage):
+    (stage.repository / "new").write_text("x")
+    short = {"ENCRYPTION_KEY": "s3cret" * 6 + ",s3cret"}
+    stage.play(variables=COMPLETE | short | {"REDIS_URL": ""})
+    code, printed, changes = stage.deploy("--dry-run")
+    assert (code, changes) == (1, [])
+    for words in ("not committed", "REDIS_URL: ", "ENCRYPTION_KEY: 32 random characters"):
+        assert words in printed
+    stage.play(signed_in=False)
+    code, printed, _ = stage.deploy("--dry-run")
+    assert code == 1
+    assert "railway login" in printed
+    assert "not committed" in printed
+
+
+def test_a_key_that_the_service_would_refuse_is_noticed_beside_a_volume_too(stage):
+    variables = {"RAILWAY_VOLUME_MOUNT_PATH": "/data", "RAILWAY_RUN_UID": "0"}
+    variables |= {"RAILWAY_PUBLIC_DOMAIN": "agentes.example", "ENCRYPTION_KEY": "s3cret"}
+    stage.play(variables=variables)
+    code, printed, _ = stage.deploy("--dry-run")
+    assert code == 1
+    assert "ENCRYPTION_KEY: 32 random characters" in printed
+
+
+@pytest.mark.parametrize("told", ["No variables found s3cret", "[]", ""])
+def test_variables_that_are_no_json_are_told_without_a_traceback(stage, told):
+    stage.play(variables=told)
+    code, printed, changes = stage.deploy()
+    assert (code, changes) == (1, [])
+    assert "gave no JSON object" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_deployment_that_railway_does_not_list_yet_is_waited_for(stage, served):
+    stage.play(states=[None, "BUILDING", "SUCCESS"])
+    code, printed, _ = stage.deploy("--url", served)
+    assert code == 0, printed
+    assert "Traceback" not in printed
 
 
 def test_a_volume_alone_is_enough(stage):

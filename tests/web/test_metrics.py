@@ -66,6 +66,13 @@ async def test_only_their_token_opens_them(watched, given):
     assert (await watched.get("/api/v2/agents", headers=BEARER)).status_code == 401
 
 
+async def test_a_token_that_is_guessed_at_is_not_answered_for_long(watched):
+    headers = {"Authorization": "Bearer guess-of-sixteen"}
+    answers = [(await watched.get("/metrics", headers=headers)).status_code for _ in range(25)]
+    assert answers == [401] * 20 + [429] * 5
+    assert await figures(watched)
+
+
 async def test_a_chat_is_counted_from_its_request_to_its_cost(watched):
     agent = await a_taught_agent(watched)
     await stream(watched, agent["id"], asking("Qual é o prazo de entrega?"))

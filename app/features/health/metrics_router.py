@@ -5,13 +5,15 @@ import hmac
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
 from app.core.errors import NotFound, Problem
 from app.ports import Ports
 from app.ports.meter import Gauges
 from app.web.auth import WWW_AUTHENTICATE, InvalidCredential
 from app.web.deps import OpenPorts
+from app.web.gates import Gate
+from app.web.limits import RateLimited
 from app.web.problems import problems
 from app.web.routing import Feature
 
@@ -36,10 +38,11 @@ class MetricsOff(NotFound):
             "description": "Samples, each with its help and type.",
             "content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE}},
         },
-        **problems(MetricsOff, InvalidCredential),
+        **problems(MetricsOff, InvalidCredential, RateLimited),
     },
 )
 async def metrics(
+    request: Request,
     ports: OpenPorts,
     authorization: Annotated[
         str | None, Header(description="`Bearer <METRICS_TOKEN>`, and no other credential.")
@@ -51,6 +54,9 @@ async def metrics(
         raise MetricsOff("Set METRICS_TOKEN, and give it to Prometheus as a bearer token.")
     expected = f"Bearer {token.get_secret_value()}"
     if not hmac.compare_digest((authorization or "").encode(), expected.encode()):
+        gate: Gate = request.app.state.limits
+        note = gate.note_missing if authorization is None else gate.note_failure
+        await note(request.scope["state"]["client_address"])
         raise InvalidCredential("Send METRICS_TOKEN as a bearer token.", headers=WWW_AUTHENTICATE)
     return Response(ports.meter.exposed(await _gauges(ports)), media_type=CONTENT_TYPE)
 
