@@ -35,7 +35,10 @@ begin
           set_config('jit', 'off', true);
   if p_mode <> 'semantic' then
     with terms as materialized (select * from query_terms(p_org, v_bases, p_query)),
-    stems as (select t.stem, t.place, max(t.idf) as idf from terms t group by t.stem, t.place),
+    -- Of a word that several languages stem differently, the stem that stands in most chunks.
+    stems as (
+      select distinct on (t.place) t.stem, t.place, t.idf from terms t
+       order by t.place, (t.term is not null and not t.is_kin) desc, t.chunk_count desc, t.stem),
     wanted as (
       select t.term, sum(t.weight) * 2.2 / 255 as weight, max(t.chunk_count) as count,
              coalesce(sum(t.weight) filter (where not t.is_kin), 0) as share

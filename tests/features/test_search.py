@@ -167,3 +167,48 @@ async def test_another_organization_marks_nothing(client, connection):
     owner = await connection.fetchval("select organization_id from agentes.knowledge_bases")
     assert json.loads(await connection.fetchval(marked, owner, ids))
     assert json.loads(await connection.fetchval(marked, base, ids)) == {}
+
+
+async def test_a_document_in_another_language_than_its_base_is_found_in_its_own(client):
+    base = await a_base(client)
+    english = "The shipping policies of our stores: parcels are delivered within three days."
+    body = {"knowledge_base_id": base, "text": english, "language": "en"}
+    made = (await client.post(f"{KNOWLEDGE}/documents", json=body)).json()
+    assert made["language"] == "en"
+    await indexed(client, made["id"])
+    portuguese = "As políticas de frete das nossas lojas: as encomendas chegam em três dias."
+    await a_document(client, base, portuguese)
+    hit, *others = await hits(
+        client, base, "What is the policy on delivering a parcel of the store?"
+    )
+    assert (hit["content"], hit["highlights"]) == (english, [english])
+    assert hit["score"] > 0.8 > 0.3 > max((one["score"] for one in others), default=0)
+    hit, *others = await hits(client, base, "Qual é a política de frete da loja para a encomenda?")
+    assert hit["content"] == portuguese
+    assert hit["score"] > 0.8 > 0.3 > max((one["score"] for one in others), default=0)
+
+
+async def test_an_upload_may_say_its_language_and_a_wrong_one_is_refused(client):
+    base = await a_base(client)
+    data = {"knowledge_base_id": base, "language": "en"}
+    files = {"file": ("a.txt", b"Two policies.", "text/plain")}
+    answer = await client.post(f"{KNOWLEDGE}/upload", data=data, files=files)
+    (made,) = answer.json()["data"]
+    assert made["language"] == "en"
+    await indexed(client, made["id"])
+    (hit,) = await hits(client, base, "policy")
+    assert hit["document_id"] == made["id"]
+    wrong = await client.post(f"{KNOWLEDGE}/upload", data=data | {"language": "x"}, files=files)
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/language")
+
+
+async def test_documents_in_other_languages_change_no_score_of_a_question(client):
+    alone, beside = await a_base(client), await a_base(client)
+    text = "As políticas de frete das nossas lojas: as encomendas chegam em três dias."
+    for base in (alone, beside):
+        await a_document(client, base, text)
+    body = {"knowledge_base_id": beside, "text": "Nothing of the kind.", "language": "en"}
+    await indexed(client, (await client.post(f"{KNOWLEDGE}/documents", json=body)).json()["id"])
+    for query in ("qual a política de frete das lojas", "encomendas chegam quando"):
+        scores = [(await hits(client, base, query))[0]["score"] for base in (alone, beside)]
+        assert abs(scores[0] - scores[1]) < 0.1

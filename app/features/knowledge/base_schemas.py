@@ -11,6 +11,7 @@ Description = Annotated[str, StringConstraints(max_length=1000), Text]
 Language = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["pt-BR"])
 ]
+IN_ANOTHER_LANGUAGE = "What it is written in, where that is not the language of its base."
 EmbeddingModel = Annotated[
     str,
     StringConstraints(pattern=r"^(none|[a-z]+/\S+)$", max_length=200),

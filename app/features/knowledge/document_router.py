@@ -10,6 +10,7 @@ from app.core.ids import DocumentId, KnowledgeBaseId
 from app.core.pagination import InvalidCursor, Page
 from app.core.schemas import Id
 from app.core.strict_json import JsonRefused, read_json
+from app.features.knowledge.base_schemas import IN_ANOTHER_LANGUAGE, Language
 from app.features.knowledge.errors import (
     DocumentNotFound,
     FormatNotSupported,
@@ -94,6 +95,7 @@ async def upload(
     file: Annotated[list[UploadFile], File(description="Up to 20 files of up to 25 MiB each.")],
     knowledge_base_id: Annotated[Id, Form()],
     metadata: Annotated[dict[str, Any], Depends(_metadata)],
+    language: Annotated[Language | None, Form(description=IN_ANOTHER_LANGUAGE)] = None,
 ) -> Uploaded:
     """Files told from their bytes, whatever they are called.
 
@@ -122,7 +124,7 @@ async def upload(
     for part in file:
         async with ports.files.room(part.size or MAX_FILE_BYTES):
             incoming = await received(part, ports.parsers)
-            kept.append(await knowledge.add_file(incoming, base_id, metadata))
+            kept.append(await knowledge.add_file(incoming, base_id, metadata, language=language))
     if all(document.duplicate for document in kept):
         response.status_code = 200
     return Uploaded(data=kept)

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from app.core.schemas import Body, Id, Json, Text
 from app.features.knowledge import examples
+from app.features.knowledge.base_schemas import IN_ANOTHER_LANGUAGE, Language
 from app.features.knowledge.incoming import IncomingFile, Source, display_name
 
 MARKDOWN = "text/markdown"
@@ -31,6 +32,7 @@ class DocumentCreate(Body):
     question: Annotated[str, StringConstraints(min_length=1, max_length=1000), Text] | None = None
     answer: Annotated[str, StringConstraints(min_length=1, max_length=100_000), Text] | None = None
     metadata: Json = Field(default={})
+    language: Language | None = Field(default=None, description=IN_ANOTHER_LANGUAGE)
 
     @model_validator(mode="after")
     def _one_way(self) -> "DocumentCreate":

@@ -30,7 +30,7 @@ class EntryService:
         """
         base_id = KnowledgeBaseId(body.knowledge_base_id)
         if body.url is None:
-            return await self._knowledge.add_file(written(body), base_id, body.metadata)
+            return await self._add(body, written(body))
         await self._knowledge.get_base(base_id)
         url = self._ports.fetch.canonical(body.url)
         known = await self._repository.find_sourced(base_id, url)
@@ -38,7 +38,11 @@ class EntryService:
             return await self._refresh(known)
         file = await self._fetch(url, name=body.name)
         assert file is not None, "nothing is known that could be unchanged"
-        return await self._knowledge.add_file(file, base_id, body.metadata)
+        return await self._add(body, file)
+
+    async def _add(self, body: DocumentCreate, file: IncomingFile) -> UploadedDocument:
+        base_id = KnowledgeBaseId(body.knowledge_base_id)
+        return await self._knowledge.add_file(file, base_id, body.metadata, language=body.language)
 
     async def reindex(self, document_id: DocumentId) -> Document:
         """Queue a document anew; one that has an address is asked for there first.

@@ -23,6 +23,7 @@ DOCUMENT: dict[str, Any] = {
     "size_bytes": 8154,
     "sha256": "5b1f0c7e9a2d4e6f8091a3b5c7d9e1f30412233445566778899aabbccddeeff0",
     "metadata": {"team": "loja"},
+    "language": None,
     "source_url": None,
     "fetched_at": None,
     "question": None,

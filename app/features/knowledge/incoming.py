@@ -51,12 +51,15 @@ class IncomingFile:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(self.content).hexdigest())
 
-    def fields(self, knowledge_base_id: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    def fields(
+        self, knowledge_base_id: str, metadata: dict[str, Any], language: str | None
+    ) -> dict[str, Any]:
         """The row of its document, without an id."""
         return {
             "knowledge_base_id": knowledge_base_id,
             "name": self.name,
             "metadata": metadata,
+            "language": language,
             "question": self.source.question,
             "source_url": self.source.source_url,
             **self.renewal(),

@@ -31,6 +31,7 @@ class Document(Resource):
     size_bytes: int
     sha256: str
     metadata: Json
+    language: str | None = Field(description="Null: that of its base.")
     source_url: str | None = Field(description="The address that it was read from.")
     fetched_at: Timestamp | None = Field(description="When that was read last.")
     question: str | None = Field(description="The question that it answers.")

@@ -77,7 +77,12 @@ class KnowledgeService:
             raise KnowledgeBaseNotFound
 
     async def add_file(
-        self, file: IncomingFile, base_id: KnowledgeBaseId, metadata: dict[str, Any]
+        self,
+        file: IncomingFile,
+        base_id: KnowledgeBaseId,
+        metadata: dict[str, Any],
+        *,
+        language: str | None = None,
     ) -> UploadedDocument:
         """Keep a file and queue it for indexing; both are durable when this returns.
 
@@ -90,23 +95,21 @@ class KnowledgeService:
         await self.get_base(base_id)
         key = new_id()
         await self._ports.files.put(self._caller.organization_id, key, file.content)
-        document = await self._repository.create_document(
-            file.fields(base_id, metadata) | {"id": key}
-        )
+        fields = file.fields(base_id, metadata, language)
+        document = await self._repository.create_document(fields | {"id": key})
         if document.duplicate:
-            document = await self._tried_anew(document, file, metadata)
+            document = await self._tried_anew(document, file, fields)
             await self._ports.files.delete(self._caller.organization_id, key)
         return document
 
     async def _tried_anew(
-        self, document: UploadedDocument, file: IncomingFile, metadata: dict[str, Any]
+        self, document: UploadedDocument, file: IncomingFile, fields: dict[str, Any]
     ) -> UploadedDocument:
         """The document that is there; one that has failed is queued as it is sent now."""
         if document.status != "failed" or document.sha256 != file.sha256:
             return document
         # They may be what was lost, and the reason.
         await self._ports.files.put(self._caller.organization_id, document.id, file.content)
-        fields = file.fields(document.knowledge_base_id, metadata)
         return await self._repository.retry_document(DocumentId(document.id), fields) or document
 
     async def list_documents(
