@@ -140,7 +140,7 @@ async def once(
     ports: Ports = request.app.state.ports
     scope = ports.database.scoped(caller.organization_id)
     purpose = _purpose(caller, key)
-    route = f"{request.method} {request.url.path}"
+    route = f"{request.method} {request.url.path}?{request.url.query}".rstrip("?")
     begun = await scope.call(
         "idempotent_request_begin_v2",
         key=key,

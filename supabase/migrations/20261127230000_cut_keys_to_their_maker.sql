@@ -10,8 +10,10 @@ create index api_keys_by_maker on agentes.api_keys (organization_id, created_by)
 
 with recursive line as (
   select k.id, substr(k.created_by, 6)::uuid as maker_id,
-         -- Nobody but an administrator has ever had all scopes to give.
-         case when k.scopes ? '*' then 'admin' else m.role end as maker_role
+         -- Who has given what members may not give was none then.
+         case when m.role = 'member' and k.scopes ?| array['*', 'analytics:write', 'keys:read', 'keys:write', 'models:write',
+                                                           'privacy:write', 'settings:write', 'webhooks:write']
+              then 'admin' else m.role end as maker_role
     from agentes.api_keys k left join agentes.memberships m
       on m.organization_id = k.organization_id and 'user:' || m.user_id = k.created_by
    where k.created_by like 'user:%'
@@ -68,9 +70,10 @@ language plpgsql security definer set search_path = pg_catalog, agentes as $$
 begin
   perform set_config('app.org', p_org::text, true);
   if p_key->>'created_by' like 'api_key:%' then
-    -- Whoever revokes that key waits for this one, and ends it too where it is asked to.
+    -- Whoever revokes that key waits for this one, and ends it too where it is asked to. In a queue: those who
+    -- share a lock could keep whoever wants it alone waiting for ever.
     perform from api_keys k where k.organization_id = p_org and k.id = substr(p_key->>'created_by', 9)::uuid
-       and k.revoked_at is null and coalesce(k.expires_at > now(), true) for share;
+       and k.revoked_at is null and coalesce(k.expires_at > now(), true) for no key update;
   elsif p_key->>'created_by' like 'user:%' then
     perform from memberships m where m.organization_id = p_org and m.user_id = substr(p_key->>'created_by', 6)::uuid
        and m.deleted_at is null;

@@ -1,26 +1,30 @@
 -- A process that was killed may have made a call of which its message has not heard: it was noted before it was
 -- made, and the message is told of it when the run is ended by another.
 
+create function agentes.call_outcome(p_call agentes.tool_calls) returns jsonb
+language sql stable set search_path = pg_catalog, agentes as $$
+  select case p_call.status
+    when 'succeeded' then '{"status": "succeeded"}'
+    when 'failed' then jsonb_build_object('status', 'failed', 'error', coalesce(p_call.error,
+      '{"code": "tool_broke", "detail": "The tool failed on our side."}'))
+    else '{"status": "failed", "error": {"code": "outcome_unknown",
+      "detail": "The answer ended before the call did; whether it took effect is not known."}}' end
+$$;
+comment on function agentes.call_outcome(agentes.tool_calls) is 'How a call ended, as its message tells it, once its run is over.';
+
 create function agentes.calls_told(p_run_id uuid, p_shown jsonb) returns jsonb
 language sql stable set search_path = pg_catalog, agentes as $$
   select coalesce(jsonb_agg(told.call order by told.place, told.id), '[]') from (
     select case when s.call->>'status' not in ('started', 'awaiting_approval') then s.call
-             else s.call || '{"status": "failed", "error": {"code": "outcome_unknown",
-               "detail": "The answer ended before the call did; whether it took effect is not known."}}'
-             end as call, s.place, null::uuid as id
+                else s.call || call_outcome(c) end as call, s.place, null::uuid as id
       from jsonb_array_elements(p_shown) with ordinality as s (call, place)
+      left join tool_calls c on c.run_id = p_run_id and c.id::text = s.call->>'id'
     union all
     select jsonb_build_object('id', c.id, 'name', c.name, 'type', c.type,
              -- As much as a message keeps of any call.
              'arguments', case when length(c.arguments::text) <= 8192 then c.arguments
                             else to_jsonb(left(c.arguments::text, 8191) || '…') end)
-             || case c.status
-                  when 'succeeded' then '{"status": "succeeded"}'
-                  when 'failed' then jsonb_build_object('status', 'failed', 'error', coalesce(c.error,
-                    '{"code": "tool_broke", "detail": "The tool failed on our side."}'))
-                  else '{"status": "failed", "error": {"code": "outcome_unknown",
-                    "detail": "The answer ended before the call did; whether it took effect is not known."}}'
-                end, 1000000, c.id
+             || call_outcome(c), 1000000, c.id
       from tool_calls c
      where c.run_id = p_run_id and c.status in ('begun', 'unknown', 'succeeded', 'failed')
        and not exists (select from jsonb_array_elements(p_shown) s where s->>'id' = c.id::text)
@@ -91,6 +95,7 @@ comment on function public.process_beat_v3(uuid, int, jsonb) is
 
 do $$
 begin
+  perform agentes.lock_helper('agentes.call_outcome(agentes.tool_calls)');
   perform agentes.lock_helper('agentes.calls_told(uuid, jsonb)');
 end $$;
 

@@ -3,7 +3,7 @@
 
 alter table agentes.documents add column language text;
 comment on column agentes.documents.language is 'What it is written in; null for the language of its base.';
-create index documents_by_language on agentes.documents (knowledge_base_id, language) where language is not null;
+create index documents_by_language on agentes.documents (organization_id, knowledge_base_id, language) where language is not null;
 
 -- As it was, but with the language.
 create or replace function public.document_create_v2(p_org uuid, p_document jsonb) returns jsonb
@@ -71,12 +71,12 @@ end $$;
 create function agentes.languages_of(p_org uuid, p_bases uuid[]) returns setof text
 language sql stable as $$
   -- Each one makes every word of a question longer to look up: those of the bases, and a few more.
-  select l.language from (
+  select min(l.language) from (
     select b.language, 0 as place from agentes.knowledge_bases b where b.organization_id = p_org and b.id = any (p_bases)
      union
     select d.language, 1 from agentes.documents d
      where d.organization_id = p_org and d.knowledge_base_id = any (p_bases) and d.language is not null
-  ) l group by l.language order by min(l.place), l.language limit 5
+  ) l group by agentes.text_configuration(l.language) order by min(l.place), min(l.language) limit 5
 $$;
 comment on function agentes.languages_of(uuid, uuid[]) is 'The languages of bases and of their documents, five at most.';
 
@@ -93,14 +93,18 @@ language sql stable as $$
       from languages l cross join regexp_split_to_table(left(p_query, 2000), '\s+') with ordinality w(word, place)
      where l.count > 1
   ), common as (
-    -- What says nothing in one of the languages says nothing: "the" is no word of a Portuguese question.
+    -- What says nothing in one of the languages says nothing, unless it stands somewhere: "the" is no word of a
+    -- Portuguese question, and "estado" is one although Spanish leaves it out.
     select w.place from words w group by w.place having bool_and(w.stems <> '')
   ), stemmed as (
     select l.language, s.lexeme, s.positions[1]::int as place
       from languages l cross join lateral unnest(agentes.text_vector(l.language, left(p_query, 2000))) s where l.count = 1
     union all
-    select w.language, s.lexeme, w.place::int from words w cross join lateral unnest(w.stems) s
+    -- A word may be several, each with a place of its own: no text has more than 2^14 places.
+    select w.language, s.lexeme, (w.place * 16384 + s.positions[1])::int from words w cross join lateral unnest(w.stems) s
      where w.place in (select place from common) or not exists (select from common)
+        or exists (select from agentes.terms t where t.organization_id = p_org and t.knowledge_base_id = any (p_bases)
+                      and t.term = s.lexeme)
   ), asked as (
     select s.lexeme as stem, min(s.place) as place, bool_or(s.lexeme = any (coalesce(n.stems, '{}'))) as is_noise
       from stemmed s left join agentes.query_noise n on n.language = split_part(lower(s.language), '-', 1)

@@ -47,6 +47,16 @@ async def test_a_key_belongs_to_one_request(client):
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_key_belongs_to_one_query_too(client):
+    hook = {"name": "CRM", "url": "https://crm.example.com/h", "events": ["lead_captured"]}
+    made = (await client.post("/api/v2/webhooks", json=hook)).json()
+    path = f"/api/v2/webhooks/{made['id']}/test"
+    first = await client.post(path, headers=KEY, params={"event_type": "lead_captured"})
+    assert first.status_code == 200
+    other = await client.post(path, headers=KEY, params={"event_type": "lead_updated"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
 async def test_a_key_of_a_chat_is_no_key_of_another_request(client):
     agent = (await client.post(AGENTS, json={"name": "Ana", "model_id": "local"})).json()
     await client.post(f"{AGENTS}/{agent['id']}/chat", json=asking("Oi"), headers=KEY)

@@ -212,3 +212,24 @@ async def test_documents_in_other_languages_change_no_score_of_a_question(client
     for query in ("qual a política de frete das lojas", "encomendas chegam quando"):
         scores = [(await hits(client, base, query))[0]["score"] for base in (alone, beside)]
         assert abs(scores[0] - scores[1]) < 0.1
+
+
+async def test_a_word_of_several_parts_counts_with_all_of_them_in_several_languages(client):
+    base = await a_base(client)
+    body = {"knowledge_base_id": base, "text": "Nothing of the kind.", "language": "en"}
+    await indexed(client, (await client.post(f"{KNOWLEDGE}/documents", json=body)).json()["id"])
+    await a_document(client, base, "東京の店は九時に開きます。")
+    await a_document(client, base, "東北の天気。")
+    hit, *others = await hits(client, base, "東京の店は九時に開きますか")
+    assert hit["content"] == "東京の店は九時に開きます。"
+    assert hit["score"] > 0.8 > 0.5 > max((one["score"] for one in others), default=0)
+
+
+async def test_what_another_language_leaves_out_is_looked_up_where_it_stands(client):
+    base = await a_base(client)
+    body = {"knowledge_base_id": base, "text": "Nada de eso.", "language": "es"}
+    await indexed(client, (await client.post(f"{KNOWLEDGE}/documents", json=body)).json()["id"])
+    await a_document(client, base, "Entregamos em todo o estado.")
+    await a_document(client, base, "Entregamos em dois dias.")
+    hit, *_ = await hits(client, base, "estado")
+    assert hit["content"] == "Entregamos em todo o estado."

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,8 @@ class PrometheusMeter:
             return generate_latest(present) + generate_latest(self._registry)
         living, gone = pids_in(self._folder)
         for pid in gone:
-            mark_process_dead(pid, str(self._folder))
+            with suppress(FileNotFoundError):  # another worker has been asked at the same time
+                mark_process_dead(pid, str(self._folder))
         present.register(Workers(living))
         return generate_latest(present) + generate_latest(_of_all(self._folder))
 

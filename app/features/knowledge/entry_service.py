@@ -35,7 +35,7 @@ class EntryService:
         url = self._ports.fetch.canonical(body.url)
         known = await self._repository.find_sourced(base_id, url)
         if known is not None:
-            return await self._refresh(known)
+            return await self._refresh(known, body)
         file = await self._fetch(url, name=body.name)
         assert file is not None, "nothing is known that could be unchanged"
         return await self._add(body, file)
@@ -59,11 +59,21 @@ class EntryService:
             return await self._repository.reindex_document(document_id, None)
         return await self._renew(document, await self._changed(document))
 
-    async def _refresh(self, known: SourcedDocument) -> UploadedDocument:
+    async def _refresh(self, known: SourcedDocument, body: DocumentCreate) -> UploadedDocument:
         file = await self._changed(known)
-        is_to_do = file is not None or known.status == "failed"
-        document = await self._renew(known, file) if is_to_do else known
-        return UploadedDocument(**document.model_dump(), duplicate=not is_to_do)
+        if file is None and known.status == "failed":
+            sent = {
+                "name": body.name or known.name,
+                "content_type": known.content_type,
+                "sha256": known.sha256,
+                "metadata": body.metadata,
+                "language": body.language,
+            }
+            retried = await self._repository.retry_document(DocumentId(known.id), sent)
+            if retried is not None:
+                return retried
+        document = known if file is None else await self._renew(known, file)
+        return UploadedDocument(**document.model_dump(), duplicate=file is None)
 
     async def _changed(self, document: SourcedDocument) -> IncomingFile | None:
         """What the address gives now, unless it is what is kept."""

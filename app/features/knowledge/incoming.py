@@ -52,7 +52,7 @@ class IncomingFile:
         object.__setattr__(self, "sha256", hashlib.sha256(self.content).hexdigest())
 
     def fields(
-        self, knowledge_base_id: str, metadata: dict[str, Any], language: str | None
+        self, knowledge_base_id: str, metadata: dict[str, Any], language: str | None = None
     ) -> dict[str, Any]:
         """The row of its document, without an id."""
         return {

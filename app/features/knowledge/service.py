@@ -92,10 +92,11 @@ class KnowledgeService:
             KnowledgeBaseNotFound: this organization has no such base.
         """
         # The file first: a document must never wait for bytes that were lost.
-        await self.get_base(base_id)
+        base = await self.get_base(base_id)
         key = new_id()
         await self._ports.files.put(self._caller.organization_id, key, file.content)
-        fields = file.fields(base_id, metadata, language)
+        # Only what differs is kept with the document: every search reads all that do.
+        fields = file.fields(base_id, metadata, None if language == base.language else language)
         document = await self._repository.create_document(fields | {"id": key})
         if document.duplicate:
             document = await self._tried_anew(document, file, fields)

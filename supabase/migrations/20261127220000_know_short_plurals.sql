@@ -28,7 +28,8 @@ language sql immutable parallel safe as $$
           from (select regexp_replace(agentes.fold(p_text), '[-./@:_''’|\\]', ' ', 'g') as folded offset 0) f) t
 $$;
 
--- What is indexed gets its new stems; nobody stages or publishes meanwhile.
+-- What is indexed gets its new stems; nobody searches, stages or publishes meanwhile. It comes before what
+-- touches other tables, which are locked as long as this takes from then on.
 do $$
 declare
   v_base record;
@@ -51,7 +52,7 @@ begin
       from (select s.id, agentes.text_vector(v_base.language, s.heading || E'\n' || s.content) as terms
               from agentes.chunks s
              where s.knowledge_base_id = v_base.id
-               and (lower(v_base.language) like 'pt%' or s.content ~ '[\u2e80-\u9fff]') offset 0) v
+               and (lower(v_base.language) like 'pt%' or agentes.fold(s.heading || s.content) ~ '[\u2e80-\u9fff]') offset 0) v
      where c.id = v.id and c.terms <> v.terms;
     continue when not found;
     delete from agentes.postings p where p.knowledge_base_id = v_base.id;
@@ -71,6 +72,6 @@ begin
   end loop;
 end $$;
 
-select agentes.migration_applied('20261127234000');
+select agentes.migration_applied('20261127220000');
 
 notify pgrst, 'reload schema';

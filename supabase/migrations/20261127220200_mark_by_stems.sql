@@ -48,6 +48,6 @@ begin
   perform agentes.lock_function('public.chunks_mark_v1(uuid, jsonb, jsonb)', 'agentes_tenant');
 end $$;
 
-select agentes.migration_applied('20261127234200');
+select agentes.migration_applied('20261127220200');
 
 notify pgrst, 'reload schema';

@@ -112,6 +112,6 @@ begin
   perform agentes.lock_helper('agentes.is_lone_title(uuid, int, text, text)');
 end $$;
 
-select agentes.migration_applied('20261127234100');
+select agentes.migration_applied('20261127220100');
 
 notify pgrst, 'reload schema';
