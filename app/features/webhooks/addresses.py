@@ -91,7 +91,7 @@ def kept_address(given: str, before: str | None) -> str:
 
 
 def _refused(detail: str) -> AddressRefused:
-    return AddressRefused(errors=[{"pointer": "/url", "detail": detail}])
+    return AddressRefused(f"/url: {detail}", errors=[{"pointer": "/url", "detail": detail}])
 
 
 def _hidden(url: str, mask: str) -> str:

@@ -221,7 +221,7 @@ def _kept_url(seals: WebhookSeals, given: str, seen: StoredWebhook | None) -> di
     stored = stored_address(url)
     if len(shown_address(url)) > MAX_URL_CHARS:
         detail = f"has more than {MAX_URL_CHARS} characters as it is shown"
-        raise AddressRefused(errors=[{"pointer": "/url", "detail": detail}])
+        raise AddressRefused(f"/url: {detail}", errors=[{"pointer": "/url", "detail": detail}])
     if stored == url:
         return {"url": url, "url_sealed": None}
     sealed = seen.url_sealed if seen and url == before else None
