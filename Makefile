@@ -18,7 +18,7 @@ TWICE := --reruns 1 -rR
 APART := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo run test faults fuzz check format clean
+.PHONY: help demo run test faults fuzz check format clean bytecode
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -30,7 +30,7 @@ demo: $(SERVICE) ## See it work: own database, two documents, an agent, five ans
 run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.data)
 	@exec $(PY) -m app.command_line serve
 
-test: $(TOOLS) $(LITE) ## Run all tests
+test: $(TOOLS) $(LITE) bytecode ## Run all tests
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(APART))
 	@$(PY) -m pytest $(TWICE) $(FEW_AT_ONCE) $(APART)
 	@echo "The service as a process once more, over PostgreSQL and Redis:"
@@ -38,13 +38,18 @@ test: $(TOOLS) $(LITE) ## Run all tests
 	@echo "The service's tests once more, with its data in a Supabase project; processes with a Redis:"
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store supabase tests/features tests/end_to_end
 
-faults: $(TOOLS) ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one
+faults: $(TOOLS) bytecode ## Test every fault at full length, hundreds of kills: over an hour; SEED= repeats one
 	@echo "seed $(SEED)"
 	@$(PY) -m pytest tests/faults --long --seed $(SEED)
 
-fuzz: $(TOOLS) ## Ask every operation a hundred ways and more: about 20 minutes; SEED= repeats one
+fuzz: $(TOOLS) bytecode ## Ask every operation a hundred ways and more: about 20 minutes; SEED= repeats one
 	@echo "seed $(SEED)"
 	@$(PY) -m pytest tests/end_to_end/test_openapi.py --long --seed $(SEED)
+
+# Tests start the service hundreds of times: where Python writes no bytecode of its own accord
+# (PYTHONDONTWRITEBYTECODE), each start would compile five hundred modules.
+bytecode: $(SERVICE)
+	@$(PY) -m compileall -q app main.py
 
 check: $(TOOLS) ## Format, lint, import contracts, types
 	@$(PY) -m ruff format --check .
