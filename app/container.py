@@ -89,16 +89,19 @@ async def _models(settings: Settings, clock: Clock, meter: Meter, stack: AsyncEx
     )
 
 
-async def _embedders(settings: Settings, stack: AsyncExitStack) -> Embedders:
+async def _embedders(settings: Settings, meter: Meter, stack: AsyncExitStack) -> Embedders:
     return Embedders(
         {
             name: await stack.enter_async_context(adapter.open(settings))
             for name, adapter in EMBEDDERS.items()
-        }
+        },
+        meter,
     )
 
 
-async def _reranker(settings: Settings, stack: AsyncExitStack) -> ResolvedReranker | None:
+async def _reranker(
+    settings: Settings, meter: Meter, stack: AsyncExitStack
+) -> ResolvedReranker | None:
     if settings.rerank_model_id is None:
         return None
     rerankers = {
@@ -106,7 +109,7 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> ResolvedRerank
         for name, adapter in RERANKERS.items()
     }
     try:
-        return resolve_reranker(rerankers, settings.rerank_model_id)
+        return resolve_reranker(rerankers, settings.rerank_model_id, meter)
     except UnknownReranker as problem:
         raise CannotStart(f"RERANK_MODEL_ID cannot be served: {problem}") from None
 
@@ -136,8 +139,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             files=await _files(settings, database, stack),
             fetch=await stack.enter_async_context(open_fetch(settings)),
             models=await _models(settings, clock, meter, stack),
-            embedders=await _embedders(settings, stack),
-            reranker=await _reranker(settings, stack),
+            embedders=await _embedders(settings, meter, stack),
+            reranker=await _reranker(settings, meter, stack),
             parsers=PARSERS,
             searchers=SEARCHERS,
             sandbox=stack.enter_context(open_sandbox()),

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from app.core.errors import InvalidRequest, Problem, ServiceUnavailable
 from app.core.settings import Settings
+from app.ports.meter import SILENT, Meter, noted
 
 Purpose = Literal["document", "query"]
 Vector = tuple[float, ...]
@@ -72,6 +73,7 @@ class ResolvedEmbedder:
 
     embedder: Embedder
     model: str
+    meter: Meter = SILENT
 
     @property
     def id(self) -> str:
@@ -82,14 +84,15 @@ class ResolvedEmbedder:
         self, texts: Sequence[str], *, purpose: Purpose, total_s: float
     ) -> list[Vector]:
         """As `Embedder.embed`."""
-        return await self.embedder.embed(self.model, texts, purpose=purpose, total_s=total_s)
+        with noted(self.meter, "embedder", self.embedder.name):
+            return await self.embedder.embed(self.model, texts, purpose=purpose, total_s=total_s)
 
 
 class Embedders:
     """All embedders, asked by model id."""
 
-    def __init__(self, embedders: Mapping[str, Embedder]) -> None:
-        self._embedders = embedders
+    def __init__(self, embedders: Mapping[str, Embedder], meter: Meter = SILENT) -> None:
+        self._embedders, self._meter = embedders, meter
 
     @property
     def configured(self) -> list[str]:
@@ -114,7 +117,7 @@ class Embedders:
             raise UnknownEmbedder(f"Use `provider/model` with one of: {known}.")
         if not embedder.is_configured:
             raise UnknownEmbedder(f"The embedder {name!r} is not set up in this service.")
-        return ResolvedEmbedder(embedder, model)
+        return ResolvedEmbedder(embedder, model, self._meter)
 
     def find(self, model_id: str | None) -> ResolvedEmbedder | None:
         """As `resolve`; None where nobody serves it."""

@@ -1,12 +1,18 @@
 """What a process counts of itself while it works, for a monitoring system to fetch."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from app.core.errors import Problem
 
 # Name of a gauge and its labels' values -> value.
 Gauges = Mapping[tuple[str, str], float]
 # How many of this process's connections to the database are in which state.
 Connections = Callable[[], Mapping[str, int]]
+# Who is called on the way to an answer, besides the models that write it.
+HelperKind = Literal["embedder", "reranker", "searcher"]
 
 
 class Meter(Protocol):
@@ -31,6 +37,10 @@ class Meter(Protocol):
 
     def provider_failed(self, provider: str, outcome: str) -> None:
         """An attempt has failed with this code, before its first event or after it."""
+        ...
+
+    def helper_called(self, kind: HelperKind, name: str, outcome: str, after_s: float) -> None:
+        """A call of the adapter of this name has ended: `ok`, or with its problem's code."""
         ...
 
     def run_ended(self, metadata: Mapping[str, Any]) -> None:
@@ -63,6 +73,9 @@ class Silent:
     def provider_failed(self, provider: str, outcome: str) -> None:
         """Nothing."""
 
+    def helper_called(self, kind: HelperKind, name: str, outcome: str, after_s: float) -> None:
+        """Nothing."""
+
     def run_ended(self, metadata: Mapping[str, Any]) -> None:
         """Nothing."""
 
@@ -75,3 +88,24 @@ class Silent:
 
 
 SILENT: Meter = Silent()
+
+
+@contextmanager
+def noted(
+    meter: Meter, kind: HelperKind, name: str, *, unless: tuple[type[Exception], ...] = ()
+) -> Generator[None]:
+    """Note the call within: how long it took, retries included, and how it ended.
+
+    One that is cancelled is not noted, nor one that ends with `unless`: nobody was called.
+    """
+    outcome, began_s = "ok", time.monotonic()
+    try:
+        yield
+    except unless:
+        raise
+    except Exception as failure:
+        # What has no code of its own gets one of few, as it becomes a label.
+        outcome = failure.code() if isinstance(failure, Problem) else f"{kind}_failed"
+        meter.helper_called(kind, name, outcome, time.monotonic() - began_s)
+        raise
+    meter.helper_called(kind, name, outcome, time.monotonic() - began_s)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.core.settings import Settings
+from app.ports.meter import SILENT, Meter, noted
 
 
 class UnknownReranker(Exception):
@@ -14,6 +15,10 @@ class UnknownReranker(Exception):
 
 class RerankerFailed(Exception):
     """The reranking model did not rate the passages; nobody is kept from an answer by that."""
+
+
+class RerankerPaused(RerankerFailed):
+    """It has failed a moment ago, and was not asked."""
 
 
 class Reranker(Protocol):
@@ -37,8 +42,9 @@ class Reranker(Protocol):
         It is asked once. After a failure it is left alone for a while, and fails at once.
 
         Raises:
-            RerankerFailed: it did not answer in `total_s`, or has not a moment ago; or it will not
-                take these passages, this model or this key.
+            RerankerFailed: it did not answer in `total_s`, or it will not take these passages,
+                this model or this key.
+            RerankerPaused: it has failed a moment ago.
         """
         ...
 
@@ -57,13 +63,17 @@ class ResolvedReranker:
 
     reranker: Reranker
     model: str
+    meter: Meter = SILENT
 
     async def rate(self, question: str, passages: Sequence[str], *, total_s: float) -> list[float]:
         """As `Reranker.rate`."""
-        return await self.reranker.rate(self.model, question, passages, total_s=total_s)
+        with noted(self.meter, "reranker", self.reranker.name, unless=(RerankerPaused,)):
+            return await self.reranker.rate(self.model, question, passages, total_s=total_s)
 
 
-def resolve_reranker(rerankers: Mapping[str, Reranker], model_id: str) -> ResolvedReranker:
+def resolve_reranker(
+    rerankers: Mapping[str, Reranker], model_id: str, meter: Meter = SILENT
+) -> ResolvedReranker:
     """Who serves `provider/model`.
 
     Raises:
@@ -75,4 +85,4 @@ def resolve_reranker(rerankers: Mapping[str, Reranker], model_id: str) -> Resolv
         raise UnknownReranker(f"Use `provider/model` with one of: {', '.join(rerankers)}.")
     if not reranker.is_configured:
         raise UnknownReranker(f"The reranker {name!r} is not set up in this service.")
-    return ResolvedReranker(reranker, model)
+    return ResolvedReranker(reranker, model, meter)

@@ -13,14 +13,18 @@ import httpx2
 import pytest
 
 from tests.conftest import database_url
+from tests.features.test_reranking import by_length
+from tests.support.completions_server import completions_server
 from tests.support.loopback_only import PLAIN_HTTP
 from tests.support.redis_server import running_redis
 from tests.support.service import Service, running_service
+from tests.support.stories import a_base, a_document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
 TOKEN = "metrics-token-of-these-tests"
 LIVE = 'agentes_http_request_duration_seconds_count{method="GET",route="/health/live",status="200"}'
 MEMORY = re.compile(r'process_resident_memory_bytes\{pid="(\d+)"\} (\S+)')
+RATED = 'agentes_helper_call_seconds_count{kind="reranker",name="compatible",outcome="ok"}'
 TASKS = re.compile(r'agentes_event_loop_tasks\{pid="(\d+)"\} (\S+)')
 
 
@@ -32,7 +36,7 @@ def folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def two_workers(folder: Path, database: str) -> AsyncIterator[Service]:
+async def two_workers(folder: Path, database: str, **variables: str) -> AsyncIterator[Service]:
     temporary = folder / "tmp"
     temporary.mkdir()
     async with (
@@ -44,6 +48,7 @@ async def two_workers(folder: Path, database: str) -> AsyncIterator[Service]:
             WEB_CONCURRENCY="2",
             METRICS_TOKEN=TOKEN,
             TMPDIR=str(temporary),
+            **variables,
         ) as service,
     ):
         yield service
@@ -99,3 +104,27 @@ async def test_any_worker_tells_of_all_of_them(folder, cluster, connection):
         assert live_in(told) == live_in(before) + 20
         told = await figures_of_two(service)
         assert dead not in dict(TASKS.findall(told))
+
+
+async def test_calls_of_a_reranker_are_those_of_all_workers(folder, cluster, connection):
+    name = await connection.fetchval("select current_database()")
+    async with (
+        completions_server(by_length) as reranker,
+        two_workers(
+            folder,
+            database_url(cluster, name),
+            COMPATIBLE_BASE_URL=reranker.url,
+            RERANK_MODEL_ID="compatible/m",
+        ) as service,
+    ):
+        await figures_of_two(service)
+        async with service.client() as client:
+            base = await a_base(client)
+            await a_document(client, base)
+        body = {"query": "prazo de entrega", "knowledge_base_id": base}
+        for _ in range(8):
+            async with service.client() as client:
+                answer = await client.post("/api/v2/knowledge/search", json=body)
+                assert answer.json()["reranked"]
+        for _ in range(8):
+            assert f"{RATED} 8.0" in await fetched(service, "/metrics")

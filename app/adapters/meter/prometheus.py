@@ -14,7 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from app.adapters.meter.present import Told, Workers
 from app.adapters.meter.workers import pids_in
 from app.ports.llm.catalogue import CATALOGUE
-from app.ports.meter import Connections, Gauges
+from app.ports.meter import Connections, Gauges, HelperKind
 
 # How old a worker's own figures may be where another one shows them.
 NOTED_EVERY_S = 5.0
@@ -63,6 +63,7 @@ class PrometheusMeter:
         )
         self._deliveries = self._count("agentes_webhook_attempts", "Calls of endpoints.", "outcome")
         self._prepare_runs()
+        self._prepare_calls()
         for provider in providers:
             # From 0 on: Prometheus sees no increase in what it meets at 1.
             self._unpriced.labels(provider)
@@ -81,6 +82,15 @@ class PrometheusMeter:
             "provider",
             "finish_reason",
         )
+        self._tokens = self._count("agentes_tokens", "Tokens used.", "provider", "model", "kind")
+        self._cost = self._count(
+            "agentes_cost_usd", "Of runs whose price is known.", "provider", "model"
+        )
+        self._unpriced = self._count(
+            "agentes_runs_unpriced", "Runs whose price is not known.", "provider"
+        )
+
+    def _prepare_calls(self) -> None:
         self._provider = self._times(
             "agentes_provider_answer_seconds",
             "From an attempt to the provider's first event, or to its failure.",
@@ -94,12 +104,13 @@ class PrometheusMeter:
             "provider",
             "outcome",
         )
-        self._tokens = self._count("agentes_tokens", "Tokens used.", "provider", "model", "kind")
-        self._cost = self._count(
-            "agentes_cost_usd", "Of runs whose price is known.", "provider", "model"
-        )
-        self._unpriced = self._count(
-            "agentes_runs_unpriced", "Runs whose price is not known.", "provider"
+        self._helpers = self._times(
+            "agentes_helper_call_seconds",
+            "Calls of embedders, rerankers and search engines, retries included.",
+            REQUEST_S,
+            "kind",
+            "name",
+            "outcome",
         )
 
     def _times(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
@@ -122,6 +133,9 @@ class PrometheusMeter:
 
     def provider_failed(self, provider: str, outcome: str) -> None:
         self._failures.labels(provider, outcome).inc()
+
+    def helper_called(self, kind: HelperKind, name: str, outcome: str, after_s: float) -> None:
+        self._helpers.labels(kind, name, outcome).observe(after_s)
 
     def run_ended(self, metadata: Mapping[str, Any]) -> None:
         provider = metadata["provider"]

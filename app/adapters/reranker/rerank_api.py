@@ -14,7 +14,7 @@ import httpx2
 import orjson
 
 from app.core.settings import Settings
-from app.ports.reranker import Reranker, RerankerAdapter, RerankerFailed
+from app.ports.reranker import Reranker, RerankerAdapter, RerankerFailed, RerankerPaused
 
 CONNECT_S = 1.0
 # Somebody waits for the answer: who did not give it just now is not asked at each search.
@@ -75,7 +75,7 @@ class RemoteReranker:
         if not passages:
             return []
         if time.monotonic() < self._left_alone_until:
-            raise RerankerFailed(f"{self.name} did not answer just now.")
+            raise RerankerPaused(f"{self.name} did not answer just now.")
         try:
             async with asyncio.timeout(total_s):
                 return await self._asked(model, question, list(passages))

@@ -15,6 +15,7 @@ from app.features.tools.kinds.kind import (
     WebPage,
 )
 from app.ports import Ports
+from app.ports.meter import noted
 from app.ports.searcher import Access, SafeSearch, WebQuery
 
 MAX_QUERY_CHARS = 400
@@ -95,7 +96,8 @@ async def _call(
     key = config.api_key.get_secret_value() if config.api_key else None
     access = Access(api_key=key, base_url=config.base_url)
     searcher = context.ports.searchers[config.engine]
-    found = await searcher.search(query, access, context.ports.fetch)
+    with noted(context.ports.meter, "searcher", searcher.name):
+        found = await searcher.search(query, access, context.ports.fetch)
     results = [{"title": each.title, "url": each.url, "snippet": each.snippet} for each in found]
     return ToolResult(
         content={"results": results},
