@@ -1,6 +1,8 @@
 """What Railway tells its containers, and what must not be lost when it replaces one.
 
-Source: Railway's reference of variables; volumes: `RAILWAY_VOLUME_MOUNT_PATH`.
+Source: Railway's reference of variables; volumes: `RAILWAY_VOLUME_MOUNT_PATH`. Its edge overwrites
+`X-Real-IP` with the client's address, and ends `X-Forwarded-For` with one of its own, which changes
+with each request (measured in Crossbill-App/crossbill-web#450 and fancyboi999/open-tag#107).
 """
 
 from collections.abc import Mapping
@@ -17,10 +19,14 @@ SEALED = (
 
 
 def found_on_railway(variables: Mapping[str, str]) -> dict[str, str]:
-    """What need not be set there: the data folder on the volume, and the public address."""
-    found: dict[str, str] = {}
+    """What need not be set there: data on the volume, the public address, who the clients are.
+
+    A container there is reached through Railway's edge, whose addresses change, or from services
+    of the same project: whoever asks may say for whom.
+    """
     if not variables.get("RAILWAY_ENVIRONMENT_ID"):
-        return found
+        return {}
+    found = {"TRUSTED_PROXIES": "0.0.0.0/0,::/0", "CLIENT_ADDRESS_HEADER": "X-Real-IP"}
     if volume := variables.get("RAILWAY_VOLUME_MOUNT_PATH"):
         found["DATA_DIR"] = volume
     if domain := variables.get("RAILWAY_PUBLIC_DOMAIN"):

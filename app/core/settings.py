@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     encryption_key: Secrets = ()
     cors_origins: Texts = ()
     trusted_proxies: Networks = ()
+    client_address_header: str = Field(default="X-Forwarded-For", pattern=r"^[A-Za-z0-9-]{1,64}$")
     # Credentials that are not valid, from one address in a minute.
     auth_failures_per_minute: int = Field(default=20, ge=1, le=1_000_000)
     # Below the lease of an idempotency key (`web/idempotency.py`).

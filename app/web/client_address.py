@@ -2,6 +2,8 @@
 
 `X-Forwarded-For` is written by anyone. It counts only as far as our own proxies (TRUSTED_PROXIES)
 have added to it: read from the right, the first address that is none of theirs is the client's.
+Where the proxies write the client's address into a header of its own, whatever the client sent
+(CLIENT_ADDRESS_HEADER), that one counts and no other.
 """
 
 from collections.abc import Iterable
@@ -14,16 +16,22 @@ from starlette.types import Scope
 from app.web.connections import peer_of
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+FORWARDED_FOR = "x-forwarded-for"
 MAX_HOPS = 20
 HOST_BITS_V6 = 64
 
 
-def client_address(scope: Scope, trusted: Networks) -> str:
+def client_address(scope: Scope, trusted: Networks, header: str = FORWARDED_FOR) -> str:
     """The client's address, or "" where it cannot be told (as over a socket in a folder)."""
     peer = peer_of(scope)
     if not trusted or not _is_among(peer, trusted):
         return peer
-    listed = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    written = Headers(scope=scope).getlist(header)
+    if header.lower() != FORWARDED_FOR:
+        # Twice, one of them is not the proxy's.
+        only = written[0].strip() if len(written) == 1 else ""
+        return peer if _read(only) is None else only
+    listed = ",".join(written).split(",")
     nearest = peer
     for hop in _last_first(listed):
         if _read(hop) is None:

@@ -12,7 +12,7 @@ from app.core.errors import AddressTooLong, HeadersTooLarge, MalformedRequest, P
 from app.core.ids import new_id
 from app.ports.meter import SILENT, Meter
 from app.web.bodies import bounded
-from app.web.client_address import client_address, counted_as
+from app.web.client_address import FORWARDED_FOR, client_address, counted_as
 from app.web.connections import own_send, transport_of
 from app.web.going_on import ask_for_rest, done
 from app.web.problems import send_problem
@@ -42,19 +42,19 @@ class RequestMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         request_id = given if _SANE_REQUEST_ID.fullmatch(given) else new_id()
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["transport"] = transport_of(receive)
-        state["client_address"] = counted_as(
-            client_address(scope, scope["app"].state.settings.trusted_proxies)
-        )
+        state["client_address"] = self._client_address(scope, headers)
         state["unmarked_send"] = own_send(receive) or send
         started_s = state["started_s"] = time.monotonic()
         status: int | None = None
@@ -81,6 +81,17 @@ class RequestMiddleware:
                     status=status,
                     duration_ms=round(took_s * 1000, 1),
                 )
+
+    def _client_address(self, scope: Scope, headers: Headers) -> str:
+        settings = scope["app"].state.settings
+        trusted, header = settings.trusted_proxies, settings.client_address_header
+        if not trusted and not self._has_warned and FORWARDED_FOR in headers:
+            self._has_warned = True
+            log.warning(
+                "forwarded_header_ignored",
+                hint="Behind a proxy all clients count as one: name it in TRUSTED_PROXIES.",
+            )
+        return counted_as(client_address(scope, trusted, header))
 
 
 def meter_of(scope: Scope) -> Meter:

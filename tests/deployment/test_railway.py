@@ -9,6 +9,7 @@ import pytest
 from app.application import create_app
 from app.command_line.serve import STOPPED_WITHIN_S
 from app.core.settings import Settings, SettingsInvalid, child_environment, load_settings
+from app.web.client_address import client_address
 from tests.support.service import ROOT
 
 pytestmark = pytest.mark.once
@@ -81,3 +82,22 @@ def test_the_volume_and_the_domain_are_found():
     assert (str(settings.data_dir), settings.public_url) == ("/v", "https://a.up.railway.app")
     elsewhere = load_settings(found)
     assert (str(elsewhere.data_dir), elsewhere.public_url) == (".data", "http://127.0.0.1:8000")
+
+
+def test_behind_its_edge_each_client_is_one_whatever_it_forwards():
+    settings = load_settings(ON_RAILWAY | KEY | DATABASE)
+    for ours in (b"1.2.3.4", b"2001:db8::1"):
+        scope = {
+            "type": "http",
+            "client": ("100.64.0.3", 1),
+            "headers": [(b"x-forwarded-for", ours + b", 79.127.151.146"), (b"x-real-ip", ours)],
+        }
+        read = client_address(scope, settings.trusted_proxies, settings.client_address_header)
+        assert read == ours.decode()
+
+
+def test_proxies_that_are_named_there_stand():
+    mine = {"TRUSTED_PROXIES": "10.0.0.0/8", "CLIENT_ADDRESS_HEADER": "CF-Connecting-IP"}
+    settings = load_settings(ON_RAILWAY | KEY | DATABASE | mine)
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8"]
+    assert settings.client_address_header == "CF-Connecting-IP"

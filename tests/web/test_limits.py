@@ -6,6 +6,7 @@ from ipaddress import ip_network
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from app.web.client_address import client_address, counted_as
 from tests.conftest import serving
@@ -177,6 +178,33 @@ def test_only_what_our_own_proxies_have_added_tells_the_address(peer, forwarded,
     headers += [(b"x-real-ip", b"7.7.7.7"), (b"forwarded", b"for=7.7.7.7")]
     scope = {"type": "http", "client": (peer, 1), "headers": headers}
     assert client_address(scope, (ip_network("10.0.0.0/8"),)) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "written", "expected"),
+    [
+        ("10.0.0.1", ["1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.1", [" 2001:db8::1 "], "2001:db8::1"),
+        ("10.0.0.1", ["6.6.6.6", "1.2.3.4"], "10.0.0.1"),
+        ("10.0.0.1", ["6.6.6.6, 1.2.3.4"], "10.0.0.1"),
+        ("10.0.0.1", ["nonsense"], "10.0.0.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("9.9.9.9", ["1.2.3.4"], "9.9.9.9"),
+    ],
+)
+def test_a_header_that_the_proxy_overwrites_tells_the_address_alone(peer, written, expected):
+    headers = [(b"x-real-ip", value.encode()) for value in written]
+    headers.append((b"x-forwarded-for", b"6.6.6.6"))
+    scope = {"type": "http", "client": (peer, 1), "headers": headers}
+    assert client_address(scope, (ip_network("10.0.0.0/8"),), "X-Real-IP") == expected
+
+
+async def test_a_proxy_that_nobody_has_named_is_warned_of_once(client):
+    with capture_logs() as lines:
+        for _ in range(2):
+            await client.get("/health/live", headers={"X-Forwarded-For": "1.2.3.4"})
+    assert [line["event"] for line in lines].count("forwarded_header_ignored") == 1
+    assert "1.2.3.4" not in str(lines)
 
 
 def test_an_ipv6_customer_is_one_address():
