@@ -136,6 +136,30 @@ def sheet(*rows: Sequence[str | float], head: str = "", dimension: str = "") -> 
     return f"{head}<worksheet {_S}>{size}<sheetData>{data}</sheetData></worksheet>"
 
 
+def sheet_styles(*formats: str | int) -> str:
+    """`styles.xml` with a style for each format, from 1 on: a code, or a known number."""
+    codes = {200 + n: one for n, one in enumerate(formats) if isinstance(one, str)}
+    listed = "".join(
+        f'<numFmt numFmtId="{n}" formatCode="{escape(code, {chr(34): "&quot;"})}"/>'
+        for n, code in codes.items()
+    )
+    numbers = [one if isinstance(one, int) else 200 + n for n, one in enumerate(formats)]
+    styles = "".join(f'<xf numFmtId="{n}"/>' for n in (0, *numbers))
+    return (
+        f"<styleSheet {_S}><numFmts>{listed}</numFmts>"
+        # These name formats too, of which no cell is.
+        '<cellStyleXfs><xf numFmtId="9"/></cellStyleXfs>'
+        f"<cellXfs>{styles}</cellXfs>"
+        '<dxfs><dxf><numFmt numFmtId="200" formatCode="0&quot;x&quot;"/></dxf></dxfs></styleSheet>'
+    )
+
+
+def raw_sheet(rows: str, *, merged: str = "") -> str:
+    """A sheet whose rows are written out."""
+    more = f'<mergeCells><mergeCell ref="{merged}"/></mergeCells>' if merged else ""
+    return f"<worksheet {_S}><sheetData>{rows}</sheetData>{more}</worksheet>"
+
+
 def xlsx_with(sheets: Mapping[str, str], *, hidden: str = "", **more: str | bytes) -> bytes:
     names = list(sheets)
     listed = "".join(

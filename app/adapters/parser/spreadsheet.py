@@ -6,7 +6,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from app.adapters.parser.blocks import Blocks
+from app.adapters.parser.cell_looks import Looks, LooksOf, no_looks
 from app.adapters.parser.grid import MAX_REPEATED_CHARS, MAX_SPAN
+from app.adapters.parser.number_formats import plain
 from app.adapters.parser.tables import Repeated
 from app.ports.parser import (
     DocumentEmpty,
@@ -27,7 +29,7 @@ MAX_MERGED = 10_000
 MAX_MERGED_ROWS = 1_000
 
 
-def sheets_text(content: bytes) -> ParsedText:
+def sheets_text(content: bytes, looks_of: LooksOf = no_looks) -> ParsedText:
     """The visible sheets. Formulas are not computed: what was last shown is what is read."""
     from python_calamine import CalamineError, PasswordError
 
@@ -35,11 +37,12 @@ def sheets_text(content: bytes) -> ParsedText:
     try:
         book = _opened(content)
         cells = 0
-        for name in _visible(book):
+        for number, name in _visible(book):
             sheet = book.get_sheet_by_name(name)
-            rows = list(_rows(sheet, MAX_CELLS - cells))
+            left = sheet.start[1] if sheet.start else 0
+            rows = list(_rows(sheet, MAX_CELLS - cells, looks_of(number, name), left))
             cells += sum(sum(map(bool, row)) for row in rows)
-            _spread(rows, sheet.merged_cell_ranges or [])
+            _spread(rows, sheet.merged_cell_ranges or [], left)
             if any(map(any, rows)):
                 blocks.heading(1, name)
                 blocks.table(rows)
@@ -60,35 +63,44 @@ def _opened(content: bytes) -> "CalamineWorkbook":
     return CalamineWorkbook.from_filelike(BytesIO(content))
 
 
-def _visible(book: "CalamineWorkbook") -> list[str]:
+def _visible(book: "CalamineWorkbook") -> list[tuple[int, str]]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     return [
-        sheet.name
-        for sheet in book.sheets_metadata
+        (number, sheet.name)
+        for number, sheet in enumerate(book.sheets_metadata)
         if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
     ]
 
 
-def _rows(sheet: "CalamineSheet", room: int) -> Iterator[list[str]]:
-    """Rows without the empty area around them.
+def _rows(sheet: "CalamineSheet", room: int, looks: Looks, left: int) -> Iterator[list[str]]:
+    """Rows from the first of the sheet on, each from the column `left` on: none is filled before.
 
     Raises:
         DocumentTooComplex: more cells are filled than there is room for.
     """
-    for values in sheet.iter_rows():
-        row = [shown(value) for value in values]
+    for number, values in enumerate(sheet.iter_rows()):
+        its_looks = looks.of_row(number)
+        row = [
+            its_looks[column](value)
+            if column in its_looks and isinstance(value, float)
+            else shown(value)
+            for column, value in enumerate(values, left)
+        ]
         room -= sum(map(bool, row))
         if room < 0:
             raise DocumentTooComplex(f"More than {MAX_CELLS:,} cells are filled. Split it.")
         yield row
 
 
-def _spread(rows: list[list[str]], merged: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+def _spread(
+    rows: list[list[str]], merged: list[tuple[tuple[int, int], tuple[int, int]]], start: int
+) -> None:
     """Put what merged cells show in each of them, but for a title across a whole row."""
-    for (top, left), (bottom, right) in merged[:MAX_MERGED]:
+    for (top, first_column), (bottom, last_column) in merged[:MAX_MERGED]:
+        left, right = first_column - start, last_column - start
         first = rows[top] if top < len(rows) else []
-        text = first[left] if left < len(first) else ""
+        text = first[left] if 0 <= left < len(first) else ""
         is_title = right > left and sum(map(bool, first)) == 1
         if not text or is_title or len(text) > MAX_REPEATED_CHARS:
             continue
@@ -103,7 +115,7 @@ Cell = str | float | bool | datetime.date | datetime.time | datetime.datetime | 
 def shown(value: Cell) -> str:
     """A cell as a person would write it: 19 rather than 19.0, and a day without its midnight."""
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+        return plain(value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     if isinstance(value, datetime.datetime):

@@ -2,10 +2,11 @@
 
 import re
 
-from app.adapters.parser import archive, spreadsheet
+from app.adapters.parser import archive, spreadsheet, xml_reading
 from app.adapters.parser.archive import Archive, is_office_file
 from app.adapters.parser.office import OLE_SIGN, is_encrypted
 from app.adapters.parser.spreadsheet import MAX_AREA, sheets_text
+from app.adapters.parser.xlsx_looks import column_number, looks_in
 from app.ports.parser import DocumentEncrypted, DocumentTooComplex, ParsedText, Parser
 
 EXTENSIONS = (".xlsx", ".xlsm", ".xltx")
@@ -25,25 +26,18 @@ def _parse(content: bytes) -> ParsedText:
     for name in sorted(parts.names):
         if name.startswith("xl/worksheets/") and name.endswith(".xml"):
             _check_area(parts.read(name))
-    return sheets_text(content)
+    return sheets_text(content, looks_in(parts))
 
 
 def _check_area(sheet: bytes) -> None:
     """A cell in each of two far corners would have everything between them laid out."""
     rows = max(map(int, set(_ROW.findall(sheet))), default=0)
-    columns = max(map(_column, set(_COLUMN.findall(sheet))), default=0)
+    columns = max(map(column_number, set(_COLUMN.findall(sheet))), default=0)
     if rows * columns > MAX_AREA:
         raise DocumentTooComplex(
             f"A sheet is {rows:,} rows by {columns:,} columns; {MAX_AREA:,} cells are read at most,"
             " empty ones too. Delete what stands far away, or split it."
         )
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number
 
 
 PARSER = Parser(
@@ -52,5 +46,5 @@ PARSER = Parser(
     EXTENSIONS,
     _claims,
     _parse,
-    (*archive.LIBRARIES, *spreadsheet.LIBRARIES),
+    (*archive.LIBRARIES, *xml_reading.LIBRARIES, *spreadsheet.LIBRARIES),
 )
