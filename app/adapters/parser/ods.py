@@ -2,6 +2,7 @@
 
 from app.adapters.parser import archive, spreadsheet, xml_reading
 from app.adapters.parser.archive import Archive, mimetype_of
+from app.adapters.parser.ods_looks import looks_in
 from app.adapters.parser.open_document import refuse_encrypted
 from app.adapters.parser.spreadsheet import sheets_text
 from app.ports.parser import ParsedText, Parser
@@ -14,8 +15,9 @@ def _claims(content: bytes, name: str) -> bool:
 
 
 def _parse(content: bytes) -> ParsedText:
-    refuse_encrypted(Archive(content))
-    return sheets_text(content)
+    parts = Archive(content)
+    refuse_encrypted(parts)
+    return sheets_text(content, looks_in(parts))
 
 
 PARSER = Parser(

@@ -8,6 +8,7 @@ from app.adapters.parser.sandbox.process_sandbox import open_sandbox
 from app.ports.parser import Cut
 from tests.adapters.parser.test_office_formats import text_of
 from tests.support.office_files import (
+    open_document,
     raw_sheet,
     sheet_styles,
     xlsx_with,
@@ -176,3 +177,70 @@ async def test_looks_are_read_within_the_sandbox():
     with open_sandbox(Limits(cpu_s=10)) as sandbox:
         chunks = await sandbox.chunks(PARSERS["xlsx"], content, Cut(size=300, overlap=0))
     assert "15%" in chunks[0].content
+
+
+ODS_ROW = "<table:table-row{}>{}</table:table-row>"
+ODS_EMPTY = '<table:table-cell table:number-columns-repeated="2"/>'
+
+
+def ods_cell(kind: str, value: object, text: str, more: str = "") -> str:
+    kinds = f'office:value-type="{kind}" office:value="{value}"'
+    return f"<table:table-cell {more} {kinds}><text:p>{text}</text:p></table:table-cell>"
+
+
+def ods_table(name: str, *rows: str) -> str:
+    return f'<table:table table:name="{name}">{"".join(rows)}</table:table>'
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "displayed", "text"),
+    [
+        ("percentage", 0.15, "15%", "15%"),
+        ("percentage", 0.1525, "15,25%", "15.25%"),
+        ("percentage", 0.1525, "15,25\xa0%", "15.25%"),
+        ("percentage", 0.285, "29%", "29%"),
+        ("percentage", -0.5, "-50%", "-50%"),
+        ("currency", 19.9, "R$ 19,90", "R$ 19.90"),
+        ("currency", 19.9, "R$\u202f19,90", "R$ 19.90"),
+        ("currency", 1234.5, "R$ 1.234,50", "R$ 1234.50"),
+        ("currency", 1234, "R$ 1.234", "R$ 1234"),
+        ("currency", 5.799, "R$ 5,799", "R$ 5.799"),
+        ("currency", -19.9, "-R$ 19,90", "-R$ 19.90"),
+        ("currency", -19.9, "(R$ 19,90)", "-R$ 19.90"),
+        ("currency", 19.9, "19,90 &#8364;", "19.90 €"),
+        ("currency", 19.9, "19,90 EUR", "19.90 EUR"),
+        ("float", 2.5, "2,5 kg", "2.5 kg"),
+        ("float", 1310, "01310", "01310"),
+        ("float", 1310100, "01310-100", "01310-100"),
+        ("float", 123456789, "001.234.567-89", "001.234.567-89"),
+        ("float", 1234567, "1.234.567", "1234567"),
+        ("float", 19.9, "19,90", "19.9"),
+        ("float", 0.5, "1/2", "0.5"),
+        ("float", 0, "0,00", "0"),
+        ("percentage", 0.15, "vinte%", "0.15"),
+        ("currency", 19.9, "R$ 29,90", "19.9"),
+        ("currency", "1e300", "R$ 1", "1e+300"),
+    ],
+)
+def test_an_ods_cell_is_read_as_it_is_displayed_where_its_value_agrees(
+    kind, value, displayed, text
+):
+    table = ods_table("A", ODS_ROW.format("", ods_cell(kind, value, displayed)))
+    assert text_of(open_document("spreadsheet", table)) == f"# A\n\n{text}"
+
+
+def test_looks_of_ods_cells_are_in_their_places_though_cells_and_rows_repeat():
+    percentage = ods_cell("percentage", 0.5, "50%", 'table:formula="of:=IF(1>0;1;0)"')
+    price = ods_cell("currency", 0.5, "R$ 0,50", 'table:number-columns-repeated="2"')
+    first = ods_table(
+        "A",
+        ODS_ROW.format(' table:number-rows-repeated="3"', ODS_EMPTY),
+        ODS_ROW.format("", ODS_EMPTY + percentage + "<table:covered-table-cell/>" + price),
+        ODS_ROW.format(' table:number-rows-repeated="2"', price + ods_cell("float", 0.5, "0,5")),
+    )
+    second = ods_table("B", ODS_ROW.format("", ods_cell("float", 0.5, "0,5")))
+    third = ods_table("C", ODS_ROW.format("", percentage))
+    assert text_of(open_document("spreadsheet", first + second + third)) == (
+        "# A\n\n- 50% — R$ 0.50 — R$ 0.50\n- R$ 0.50 — R$ 0.50 — 0.5\n- R$ 0.50 — R$ 0.50 — 0.5"
+        "\n\n# B\n\n0.5\n\n# C\n\n50%"
+    )
