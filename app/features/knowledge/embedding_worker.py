@@ -17,6 +17,7 @@ LEASE_S = 120
 BATCH_S = 90.0
 BATCH = 128
 POLL_S = 1.0
+RELEASED_WITHIN_S = 5.0
 PAUSES_S = (2, 5, 15, 60, 300)
 log = structlog.get_logger(__name__)
 
@@ -55,15 +56,28 @@ class EmbeddingWorker:
     def __init__(self, ports: Ports, *, pauses_s: tuple[int, ...] = PAUSES_S) -> None:
         self._ports = ports
         self._pauses_s = pauses_s
+        self._draining = ports.draining
+        self._is_asking = False
 
     async def run(self) -> None:
-        """Work until cancelled; where no embedder is set up there is nothing to do."""
+        """Work until the service drains or this is cancelled; a batch held then is given back.
+
+        Where no embedder is set up there is nothing to do.
+        """
         if not self._ports.embedders.any_configured:
             return
         with suppress(Problem):
             await self._ports.database.system().call("cached_vectors_sweep_v1")
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(self._work())
+            await self._draining.wait()
+            # Vectors may take long; claims and reports end soon, and what they do is known then.
+            if self._is_asking:
+                working.cancel()
+
+    async def _work(self) -> None:
         pause = Pause(log, "embedding")
-        while True:
+        while not self._draining.is_set():
             try:
                 did_something = await self.step()
                 pause.is_over()
@@ -71,7 +85,9 @@ class EmbeddingWorker:
                 pause.goes_on(problem)
                 did_something = False
             if not did_something:
-                await asyncio.sleep(POLL_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._draining.wait()
 
     async def step(self) -> bool:
         """Embed the next batch of some base; says whether there was one."""
@@ -87,15 +103,41 @@ class EmbeddingWorker:
             return False
         base = ClaimedBase.model_validate(row)
         try:
+            await self._work_on(base)
+        except asyncio.CancelledError:
+            await self._release(base)
+            raise
+        return True
+
+    async def _work_on(self, base: ClaimedBase) -> None:
+        if self._draining.is_set():
+            await self._release(base)
+            return
+        self._is_asking = True
+        try:
             rows, dimensions = await self._embed(base)
         except Problem as problem:
+            self._is_asking = False
             await self._postpone(base, problem)
-            return True
+            return
+        finally:
+            self._is_asking = False
         kept = await self._call(
             base, "embeddings_keep_v1", dimensions=dimensions, rows=rows, done_to=base.done_to
         )
         log.info("chunks_embedded", base_id=base.id, count=len(rows), outcome=kept)
-        return True
+
+    async def _release(self, base: ClaimedBase) -> None:
+        try:
+            async with asyncio.timeout(RELEASED_WITHIN_S):
+                was_held = await self._ports.database.system().call(
+                    "embeddings_release_v1", id=base.id, lease_id=base.lease_id
+                )
+        except (Problem, TimeoutError) as error:
+            # Its lease runs out in a while.
+            log.warning("embedding_not_released", base_id=base.id, reason=repr(error))
+        else:
+            log.info("embedding_released", base_id=base.id, was_held=was_held)
 
     async def _embed(self, base: ClaimedBase) -> tuple[list[dict[str, Any]], int | None]:
         """A row for each chunk that can have a vector, and the length of new ones."""

@@ -34,6 +34,11 @@ class ClaimedDocument(Resource):
     lease_id: str
     chunking: Chunking
 
+    @property
+    def claim(self) -> tuple[str, str]:
+        """What tells this claim from an earlier one of the same document."""
+        return self.id, self.lease_id
+
 
 class IndexingQueue:
     """Claims documents and reports on them."""
@@ -97,6 +102,12 @@ class IndexingQueue:
             error={"code": problem.code(), "detail": problem.detail or problem.title()},
             retry=retry,
             events=[EVENTS["document_failed"].of(failed)],
+        )
+
+    async def release(self, document: ClaimedDocument) -> bool:
+        """Give the document back as if it had not been claimed; False when the lease was lost."""
+        return await self._database.system().call(
+            "document_release_v1", id=document.id, lease_id=document.lease_id
         )
 
     async def sweep(self) -> int:

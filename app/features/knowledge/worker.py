@@ -22,6 +22,11 @@ AT_ONCE = 4
 PER_ORGANIZATION = 2
 BATCH = 500
 MAX_ATTEMPTS = 5
+# Told to stop: a document that is being published has so long, and giving one back.
+PUBLISHED_WITHIN_S = 10.0
+RELEASED_WITHIN_S = 5.0
+# At the very end, for a service that closes at once and has not drained.
+FINISH_S = 2.0
 READING_PERCENT = 1
 READ_PERCENT = 10
 log = structlog.get_logger(__name__)
@@ -42,29 +47,55 @@ class IndexingFailed(Problem):
 class IndexingWorker:
     """One of any number of workers over the same queue."""
 
-    def __init__(self, ports: Ports, *, lease_s: int = LEASE_S) -> None:
+    def __init__(
+        self, ports: Ports, *, lease_s: int = LEASE_S, publish_s: float = PUBLISHED_WITHIN_S
+    ) -> None:
         self._ports = ports
         self._lease_s = lease_s
+        self._publish_s = publish_s
         self._queue = IndexingQueue(ports.database, lease_s=lease_s)
         self._claiming = Pause(log, "indexing")
+        self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._publishing: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
-        """Work until cancelled; what was begun then is taken over when its lease has run out."""
+        """Work until the service drains or this is cancelled; what is held then is given back."""
         await self._forget_orphans()
-        busy: set[asyncio.Task[None]] = set()
+        draining = self._ports.draining
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                claimed = await self._claim(AT_ONCE - len(busy))
+            drained = tasks.create_task(draining.wait())
+            while not draining.is_set():
+                # Not interrupted: what a claim has leased is known only when it has ended.
+                claimed = await self._claim(AT_ONCE - len(self._busy))
                 for document in claimed or []:
-                    task = tasks.create_task(self.index(document))
-                    busy.add(task)
-                    task.add_done_callback(busy.discard)
-                if claimed is None:
-                    await asyncio.sleep(RETRY_POLL_S)
-                elif len(busy) == AT_ONCE:
-                    await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
-                elif not claimed:
-                    await asyncio.sleep(POLL_S)
+                    self._begin(document, tasks)
+                is_full = len(self._busy) == AT_ONCE
+                await asyncio.wait(
+                    {drained, *(self._busy.values() if is_full else ())},
+                    timeout=None if is_full else _pause_s(claimed),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            await self._give_back()
+
+    def _begin(self, document: ClaimedDocument, tasks: asyncio.TaskGroup) -> None:
+        task = tasks.create_task(self.index(document))
+        self._busy[document.claim] = task
+
+        def forget(_: asyncio.Task[None]) -> None:
+            del self._busy[document.claim]
+            self._publishing.discard(document.claim)
+
+        task.add_done_callback(forget)
+
+    async def _give_back(self) -> None:
+        """Let documents that are being published be so for a while; end the work on the others."""
+        for claim, task in self._busy.items():
+            if claim not in self._publishing:
+                task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy.values(), timeout=self._publish_s)
+        for task in self._busy.values():
+            task.cancel()
 
     async def _claim(self, limit: int) -> list[ClaimedDocument] | None:
         """What is to be done next; None while the queue cannot be asked."""
@@ -84,7 +115,24 @@ class IndexingWorker:
             log.info("orphaned_files_swept", count=swept)
 
     async def index(self, document: ClaimedDocument) -> None:
-        """Bring one document to `ready`, `failed`, or back to the queue."""
+        """Bring one document to `ready`, `failed`, or back to the queue; there when cancelled."""
+        try:
+            await self._work_on(document)
+        except asyncio.CancelledError:
+            await self._release(document)
+            raise
+
+    async def _release(self, document: ClaimedDocument) -> None:
+        try:
+            async with asyncio.timeout(RELEASED_WITHIN_S):
+                was_held = await self._queue.release(document)
+        except (Problem, TimeoutError) as error:
+            # Its lease runs out in a while.
+            log.warning("document_not_released", document_id=document.id, reason=repr(error))
+        else:
+            log.info("document_released", document_id=document.id, was_held=was_held)
+
+    async def _work_on(self, document: ClaimedDocument) -> None:
         log.info("document_claimed", document_id=document.id, attempt=document.attempts)
         try:
             if document.attempts > MAX_ATTEMPTS:
@@ -111,6 +159,7 @@ class IndexingWorker:
             batch = chunks[start : start + BATCH]
             share = (99 - READ_PERCENT) * (start + len(batch)) // len(chunks)
             await self._queue.stage(document, batch, progress=READ_PERCENT + share)
+        self._publishing.add(document.claim)
         await self._queue.publish(document, chunk_count=len(chunks))
 
     async def _held(self, document: ClaimedDocument) -> tuple[TextChunk, ...]:
@@ -146,13 +195,20 @@ class IndexingWorker:
             await self._queue.fail(document, problem, retry=retry)
 
 
+def _pause_s(claimed: list[ClaimedDocument] | None) -> float:
+    """How long to wait before the next claim."""
+    if claimed is None:
+        return RETRY_POLL_S
+    return 0 if claimed else POLL_S
+
+
 def _failed() -> IndexingFailed:
     return IndexingFailed(f"It was tried {MAX_ATTEMPTS} times. Upload it again, or ask us.")
 
 
 @asynccontextmanager
 async def open_indexing(ports: Ports) -> FeatureContext:
-    """The workers for as long as the service runs."""
+    """The workers for as long as the service runs; what they hold at the end is given back."""
     async with asyncio.TaskGroup() as tasks:
         workers = (
             tasks.create_task(kept_up(IndexingWorker(ports).run)),
@@ -161,5 +217,7 @@ async def open_indexing(ports: Ports) -> FeatureContext:
         try:
             yield None
         finally:
+            if ports.draining.is_set():  # they end by themselves, and mostly have
+                await asyncio.wait(workers, timeout=FINISH_S)
             for worker in workers:
                 worker.cancel()
