@@ -99,6 +99,21 @@ async def test_a_document_that_is_cancelled_leaves_no_process(sandbox):
         assert children() == []
 
 
+async def test_a_child_outlives_the_sigterm_that_all_processes_of_a_service_get():
+    async def terminate() -> None:
+        # Once it is polite it has asked not to be told.
+        while not (found := children()) or found[0].nice() == 0:
+            await asyncio.sleep(0.01)
+        found[0].terminate()
+
+    limits = Limits(wall_s=5, memory_bytes=512 * MIB)
+    with open_sandbox(limits, registry=hostile_parsers.__name__) as sandbox:
+        reading = sandbox.chunks(PARSERS["sleep"], b"x", CUT)
+        _, failure = await asyncio.gather(terminate(), reading, return_exceptions=True)
+    # Not as a damaged file does: it was waited for until its time was up.
+    assert type(failure) is DocumentTooComplex
+
+
 async def test_a_child_dies_with_the_service_that_started_it():
     program = (
         "import asyncio; from tests.support.hostile_parsers import PARSERS;"

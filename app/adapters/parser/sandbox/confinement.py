@@ -46,7 +46,12 @@ _ALLOWED = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
 
 
 def stay_with(parent: int) -> None:
-    """Die with the service; where the system cannot do that, the alarm of `limit` must do."""
+    """Die with the service; where the system cannot do that, the alarm of `limit` must do.
+
+    Who tells the service to stop may tell all its processes: that is not the file's fault, and
+    what then becomes of it the service decides.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
         _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
