@@ -104,7 +104,9 @@ async def test_what_is_under_way_at_sigterm_is_taken_up_by_the_next_start(postgr
     state = "select status, attempts, lease_id, lease_until from agentes.documents"
     async with reading(postgres, database) as connection:
         async with (
-            running_service(data_dir, AS_MAKE_RUN_DOES, DATABASE_URL=url) as service,
+            running_service(
+                data_dir, AS_MAKE_RUN_DOES, DATABASE_URL=url, DRAIN_SECONDS="10"
+            ) as service,
             service.client() as client,
         ):
             base = await under_way(client, IN_SHORT)
