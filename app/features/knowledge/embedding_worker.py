@@ -17,7 +17,7 @@ LEASE_S = 120
 BATCH_S = 90.0
 BATCH = 128
 POLL_S = 1.0
-RELEASED_WITHIN_S = 5.0
+RELEASED_WITHIN_S = 4.0
 PAUSES_S = (2, 5, 15, 60, 300)
 log = structlog.get_logger(__name__)
 
@@ -113,15 +113,11 @@ class EmbeddingWorker:
         if self._draining.is_set():
             await self._release(base)
             return
-        self._is_asking = True
         try:
-            rows, dimensions = await self._embed(base)
+            rows, dimensions = await self._asked(base)
         except Problem as problem:
-            self._is_asking = False
             await self._postpone(base, problem)
             return
-        finally:
-            self._is_asking = False
         kept = await self._call(
             base, "embeddings_keep_v1", dimensions=dimensions, rows=rows, done_to=base.done_to
         )
@@ -138,6 +134,14 @@ class EmbeddingWorker:
             log.warning("embedding_not_released", base_id=base.id, reason=repr(error))
         else:
             log.info("embedding_released", base_id=base.id, was_held=was_held)
+
+    async def _asked(self, base: ClaimedBase) -> tuple[list[dict[str, Any]], int | None]:
+        """What `_embed` returns, unless the service drains before."""
+        self._is_asking = True
+        try:
+            return await self._embed(base)
+        finally:
+            self._is_asking = False
 
     async def _embed(self, base: ClaimedBase) -> tuple[list[dict[str, Any]], int | None]:
         """A row for each chunk that can have a vector, and the length of new ones."""

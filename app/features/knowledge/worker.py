@@ -24,9 +24,10 @@ BATCH = 500
 MAX_ATTEMPTS = 5
 # Told to stop: a document that is being published has so long, and giving one back.
 PUBLISHED_WITHIN_S = 10.0
-RELEASED_WITHIN_S = 5.0
-# At the very end, for a service that closes at once and has not drained.
-FINISH_S = 2.0
+RELEASED_WITHIN_S = 4.0
+# Where the service closes without draining first. What is given back then has begun to be, and
+# is not cut short.
+FINISH_S = RELEASED_WITHIN_S
 READING_PERCENT = 1
 READ_PERCENT = 10
 log = structlog.get_logger(__name__)
@@ -95,7 +96,8 @@ class IndexingWorker:
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=self._publish_s)
         for task in self._busy.values():
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
 
     async def _claim(self, limit: int) -> list[ClaimedDocument] | None:
         """What is to be done next; None while the queue cannot be asked."""
