@@ -18,7 +18,7 @@ TWICE := --reruns 1 -rR
 APART := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo run test faults fuzz check format clean bytecode
+.PHONY: help demo run migrate reseal dump test faults fuzz check format clean bytecode
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -29,6 +29,16 @@ demo: $(SERVICE) ## See it work: own database, two documents, an agent, five ans
 
 run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.data)
 	@exec $(PY) -m app.command_line serve
+
+migrate: $(SERVICE) ## Bring the database at DATABASE_URL to the newest schema
+	@$(PY) main.py migrate
+
+reseal: $(SERVICE) ## Seal all secrets anew under the first key of ENCRYPTION_KEY
+	@$(PY) main.py reseal
+
+FILE ?= agentes.dump
+dump: $(SERVICE) ## Dump the embedded database in DATA_DIR into FILE (agentes.dump)
+	@$(PY) main.py dump "$(FILE)"
 
 test: $(TOOLS) $(LITE) bytecode ## Run all tests
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) $(addprefix --ignore=,$(APART))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from app.adapters.embedder import EMBEDDERS
 from app.adapters.fetch.guarded import open_fetch
@@ -17,6 +18,7 @@ from app.adapters.shared.memory import open_memory
 from app.adapters.signing_keys.jwks import open_jwks
 from app.adapters.store import STORES
 from app.adapters.store.announcing import AnnouncingDatabase
+from app.adapters.store.embedded import dump_embedded
 from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
 from app.adapters.store.resealing import reseal
@@ -177,3 +179,12 @@ async def reseal_database(settings: Settings) -> tuple[int, int, tuple[str, ...]
     async with store.open(settings) as database:
         done = await reseal(database, open_vault(settings))
     return done.kept, done.resealed, done.lost
+
+
+async def dump_database(settings: Settings, file: Path) -> None:
+    """Write the embedded database of `DATA_DIR` into a file that `pg_restore` reads.
+
+    Raises:
+        CannotStart: there is none, it cannot be run, or the file cannot be written.
+    """
+    await dump_embedded(settings, file)

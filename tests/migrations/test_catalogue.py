@@ -78,6 +78,7 @@ UNTENANTED = {
     "analytics_cursor",
     "catalogue",
     "event_hubs",
+    "function_roles",
     "migrations",
     "embedding_spaces",
     "query_noise",

@@ -1,10 +1,16 @@
 """The default: the PostgreSQL that comes with the installation, kept in `DATA_DIR`."""
 
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 
-from app.adapters.store.bundled import Cluster, running_cluster
+from app.adapters.store.bundled import MAJOR_VERSION, Cluster, running_cluster, served_cluster
+from app.adapters.store.bundled.dumping import dump
+from app.adapters.store.bundled.failure import DataFolderInUse, DataFolderUnusable
+from app.adapters.store.bundled.folders import kept_cluster
 from app.adapters.store.connections import ROLE, PostgresDatabase, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
@@ -46,6 +52,37 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
             database = PostgresDatabase(is_exclusive=True)
             database.use(pool)
             yield database
+
+
+@asynccontextmanager
+async def _cluster_at_work(data_dir: Path) -> AsyncGenerator[Cluster]:
+    """The cluster of a service that runs, or else one of our own, at the newest schema."""
+    async with AsyncExitStack() as stack:
+        try:
+            cluster = await stack.enter_async_context(running_cluster(data_dir))
+        except DataFolderInUse:
+            served = served_cluster(data_dir)
+            if served is None:
+                raise
+            yield served
+            return
+        await prepare_database(cluster)
+        yield cluster
+
+
+async def dump_embedded(settings: Settings, file: Path) -> None:
+    """Dump the database in `DATA_DIR` into a file, whether a service runs on it or none does.
+
+    Raises:
+        CannotStart: there is none, or it cannot be run or dumped.
+    """
+    if await asyncio.to_thread(kept_cluster, settings.data_dir.resolve(), MAJOR_VERSION) is None:
+        raise DataFolderUnusable(
+            f"There is no embedded database in {settings.data_dir.absolute()}: set DATA_DIR to the"
+            " folder of the service that has one."
+        )
+    async with _cluster_at_work(settings.data_dir) as cluster:
+        await dump(cluster, DATABASE, file)
 
 
 STORE = StoreAdapter("embedded", lambda settings: True, open_embedded)

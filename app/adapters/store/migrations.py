@@ -11,6 +11,7 @@ from app.core.errors import CannotStart
 FOLDER = Path(__file__).resolve().parents[3] / "supabase" / "migrations"
 # Any constant will do; all processes of all versions have to use the same one.
 LOCK = 7_262_110_425
+HAND_BACK = "agentes.functions_hand_back()"
 log = structlog.get_logger(__name__)
 
 
@@ -39,7 +40,8 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
 async def migrate(connection: asyncpg.Connection, migrations: list[Migration]) -> list[str]:
     """Apply what is missing, all of it or nothing; returns the names of those that were.
 
-    Processes that start together wait for each other, and each migration runs once.
+    Processes that start together wait for each other, and each migration runs once. Functions that
+    a restored backup has left with its restorer go back to the roles that they run as.
 
     Raises:
         MigrationFailed: with the migration that failed and why.
@@ -58,9 +60,19 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration]) -
             if migration.version not in known:
                 await _apply(connection, migration)
                 applied.append(f"{migration.version}_{migration.name}")
+        await _hand_functions_back(connection)
     if applied:
         log.info("database_migrated", migrations=applied)
     return applied
+
+
+async def _hand_functions_back(connection: asyncpg.Connection) -> None:
+    # Run by their restorer, they would see past row-level security.
+    if not await connection.fetchval("select to_regprocedure($1) is not null", HAND_BACK):
+        return  # not all migrations are applied
+    count = await connection.fetchval(f"select {HAND_BACK}")
+    if count:
+        log.warning("functions_handed_back", count=count)
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:

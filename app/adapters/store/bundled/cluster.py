@@ -16,7 +16,7 @@ from app.adapters.store.bundled.failure import (
     OWN_DATABASE,
     PlatformUnsupported,
 )
-from app.adapters.store.bundled.folder_lock import folder_lock
+from app.adapters.store.bundled.folder_lock import folder_lock, socket_dir_of_holder
 from app.adapters.store.bundled.folders import (
     choose_site,
     make_socket_dir,
@@ -33,6 +33,7 @@ from app.adapters.store.bundled.postmaster import (
     stop_server,
 )
 
+MAJOR_VERSION = 18
 WATCH_EVERY_S = 0.1
 MAX_PAUSE_S = 10.0
 log = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ async def _watched(supervisor: _Supervisor) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def running_cluster(
-    data_dir: Path, *, major_version: int = 18, durable: bool = True
+    data_dir: Path, *, major_version: int = MAJOR_VERSION, durable: bool = True
 ) -> AsyncGenerator[Cluster]:
     """The PostgreSQL of a data folder, made at the first time; one process has it at a time.
 
@@ -132,3 +133,11 @@ async def running_cluster(
                 await supervisor.stop()
         finally:
             remove_socket_dir(socket_dir)
+
+
+def served_cluster(data_dir: Path) -> Cluster | None:
+    """The cluster of this data folder that another process runs, if it takes connections."""
+    socket_dir = socket_dir_of_holder(data_dir)
+    if socket_dir is None or not (socket_dir / f".s.PGSQL.{PORT}").exists():
+        return None
+    return Cluster(socket_dir, PORT, MAJOR_VERSION)

@@ -28,6 +28,12 @@ class FolderLock:
         os.pwrite(self.descriptor, text, 0)
 
 
+def socket_dir_of_holder(data_dir: Path) -> Path | None:
+    """The socket folder that the process which holds this data folder has noted."""
+    with _open(data_dir / _FILE_NAME) as descriptor:
+        return _socket_dir(descriptor)
+
+
 @asynccontextmanager
 async def folder_lock(data_dir: Path) -> AsyncGenerator[FolderLock]:
     """Hold the data folder, or fail with the process that does."""

@@ -78,13 +78,22 @@ def holds_cluster(folder: Path) -> bool:
     return bool(names)
 
 
+def kept_cluster(data_dir: Path, major_version: int) -> Path | None:
+    """The cluster that this data folder has, wherever it lies."""
+    folders = (parent / f"postgres-{major_version}" for parent in (data_dir, _elsewhere(data_dir)))
+    return next(filter(holds_cluster, folders), None)
+
+
+def _elsewhere(data_dir: Path) -> Path:
+    return SYSTEM_DIR / hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+
+
 async def choose_site(data_dir: Path, major_version: int) -> Site:
     """The cluster that this data folder has, or the place where a first one can be made."""
     name = f"postgres-{major_version}"
-    elsewhere = SYSTEM_DIR / hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    for parent in (data_dir, elsewhere):
-        if holds_cluster(parent / name):
-            return await _existing(parent / name)
+    if kept := kept_cluster(data_dir, major_version):
+        return await _existing(kept)
+    elsewhere = _elsewhere(data_dir)
     if not is_root():
         return Site(data_dir / name, own_account())
     account = await unprivileged_account()
