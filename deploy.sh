@@ -100,6 +100,9 @@ check_variables() {
   if [ -z "$(value_of DATABASE_URL)" ] && [ -n "$(value_of SUPABASE_URL)" ] && [ -z "${DATABASE_URL:-}" ]; then
     needed+=("set DATABASE_URL in this shell to the Supabase project's connection string: it is migrated from here")
   fi
+  if [ -z "$(value_of DATABASE_URL)" ] && [ -n "$(value_of SUPABASE_URL)" ]; then
+    has make || needed+=("make: from your system's packages; the Supabase project is migrated from here")
+  fi
 }
 if [ -n "$is_signed_in" ] && has python3; then
   if ! variables=$(railway variables ${target[@]+"${target[@]}"} --json); then
@@ -122,10 +125,9 @@ if [ -n "$(value_of DATABASE_URL)" ]; then
   echo "migrated by Railway before the new process starts (railway.json, preDeployCommand)"
 elif [ -n "$(value_of SUPABASE_URL)" ]; then
   if [ -n "$dry_run" ]; then
-    echo "would run: .venv/bin/python main.py migrate"
+    echo "would run: make migrate"
   else
-    make --silent .venv/.requirements
-    .venv/bin/python main.py migrate
+    make --silent migrate
   fi
 else
   echo "migrated by the service when it starts on its volume"

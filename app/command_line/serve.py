@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from app.command_line.free_port import require_free_port
 from app.command_line.guarded_protocol import GuardedProtocol
 from app.core.settings import Settings
 
@@ -60,6 +61,7 @@ def serve_until_stopped(*, reload: bool) -> None:
     """
     # Importing the application tells of all bad settings, and exits.
     settings: Settings = importlib.import_module("main").app.state.settings
+    require_free_port(settings.host, settings.port)
     drain_s = 0 if reload else settings.drain_seconds
     options: dict[str, Any] = {
         "host": settings.host,

@@ -62,7 +62,8 @@ def explanation(error: Exception, settings: Settings) -> str | None:
         case CannotStart():
             return str(error)
         case Problem():
-            return f"The service cannot start: {_said(error)} {_ADVICE}"
+            # A driver's own words end without a full stop.
+            return f"The service cannot start: {_said(error).rstrip('.')}. {_ADVICE}"
         case FileNotFoundError(filename=None, strerror=str() as reason):
             return (
                 f"The service cannot start: {reason}. Give this user a folder for temporary files,"

@@ -51,6 +51,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.tools = folder / "repository", folder / "tools"
+        self.system: Path | None = None
         self.repository.mkdir()
         self.tools.mkdir()
         shutil.copy(ROOT / "deploy.sh", self.repository)
@@ -69,9 +70,17 @@ class Stage:
         usual = {"signed_in": True, "variables": COMPLETE, "up": 0, "states": ["SUCCESS"]}
         (self.tools / "play.json").write_text(json.dumps(usual | changes))
 
+    def without(self, name: str) -> None:
+        """From now on the shell finds all that the script uses but this."""
+        self.system = self.tools.parent / "system"
+        self.system.mkdir()
+        used = {"bash", "cat", "curl", "dirname", "env", "git", "make", "python3", "sleep"}
+        for tool in used - {name}:
+            (self.system / tool).symlink_to(shutil.which(tool, path=os.defpath) or tool)
+
     def deploy(self, *options: str, **variables: str) -> tuple[int, str, list[str]]:
         """The exit code, what was printed, and what Railway was asked to change."""
-        path = f"{self.tools}{os.pathsep}{os.defpath}"
+        path = f"{self.tools}{os.pathsep}{self.system or os.defpath}"
         done = subprocess.run(
             [self.repository / "deploy.sh", *options],
             env=child_environment(PATH=path, **variables),
@@ -196,7 +205,34 @@ def test_a_supabase_project_is_migrated_from_here(stage):
     assert "set DATABASE_URL in this shell" in printed
     code, printed, _ = stage.deploy("--dry-run", DATABASE_URL="postgresql://u:s3cret@db/x")
     assert code == 0, printed
-    assert "would run: .venv/bin/python main.py migrate" in printed
+    assert "would run: make migrate" in printed
+
+
+def test_make_is_asked_for_where_the_migration_runs_from_here(stage):
+    supabase = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "s3cret"}
+    rest = {name: COMPLETE[name] for name in COMPLETE if name != "DATABASE_URL"}
+    stage.without("make")
+    stage.play(variables=rest | supabase)
+    code, printed, changes = stage.deploy(DATABASE_URL="postgresql://u:s3cret@db/x")
+    assert (code, changes) == (1, [])
+    assert "make: from your system's packages" in printed
+    assert "complete" not in printed
+    stage.play()
+    code, printed, _ = stage.deploy("--dry-run")
+    assert code == 0, printed
+
+
+def test_the_migration_is_made_before_anything_is_deployed(stage, served):
+    supabase = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_KEY": "s3cret"}
+    rest = {name: COMPLETE[name] for name in COMPLETE if name != "DATABASE_URL"}
+    stage.play(variables=rest | supabase)
+    (stage.repository / "Makefile").write_text("migrate:\n\t@echo migrated from here; exit 3\n")
+    stage.git("add", ".")
+    stage.git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "Migrate")
+    code, printed, changes = stage.deploy("--url", served, DATABASE_URL="postgresql://u@db/x")
+    assert code != 0
+    assert changes == []
+    assert "migrated from here" in printed
 
 
 def test_nobody_who_is_not_signed_in_deploys(stage):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.command_line.serve import STOPPED_WITHIN_S
 from tests.support.dockerfile import Builder, Stage, made_base
 from tests.support.lacking import lacking, program
 from tests.support.loopback_only import PLAIN_HTTP
@@ -43,6 +45,15 @@ def test_the_shell_scripts_are_clean(name):
     linter = Path(sys.executable).with_name("shellcheck")
     done = subprocess.run([linter, ROOT / name], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.pt-BR.md", "Dockerfile"])
+def test_docker_is_told_to_wait_until_the_service_has_ended(name):
+    runs = re.findall(r"docker run ([^`]*)", (ROOT / name).read_text())
+    assert runs
+    for options in runs:
+        (patience,) = re.findall(r"--stop-timeout (\d+)", options)
+        assert int(patience) >= STOPPED_WITHIN_S + 5
 
 
 def test_nothing_but_the_service_is_in_the_image(image):

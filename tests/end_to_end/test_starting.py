@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.command_line.free_port import require_free_port
 from tests.conftest import connect, database_url
 from tests.support.redis_server import running_redis
 from tests.support.service import (
@@ -78,6 +80,46 @@ async def test_the_reloader_tells_it_too_and_waits_for_a_change(data_dir):
     told = await told_by(process, log, "startup failed")
     assert "set another DATA_DIR" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("options", [(), ("--reload",)], ids=["make run", "--reload"])
+async def test_a_taken_port_is_told_before_anything_is_opened(data_dir, options):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port, log = taken.getsockname()[1], data_dir.parent / "taken.log"
+        process = await started(data_dir, port, log, (*AS_MAKE_RUN_DOES, *options))
+        assert await asyncio.wait_for(process.wait(), 30) == 1
+    assert log.read_text() == (
+        f"The service cannot start: it cannot listen at port {port} (PORT) of 127.0.0.1 (HOST):"
+        " Address already in use. Stop the process that listens there, or set another PORT.\n"
+    )
+    assert not data_dir.exists()
+
+
+async def test_a_host_that_is_not_of_this_machine_is_named(data_dir):
+    told = await refused_start(data_dir, AS_MAKE_RUN_DOES, HOST="192.0.2.1")
+    assert "of 192.0.2.1 (HOST): Cannot assign requested address. Set HOST" in told
+    told = await refused_start(data_dir, AS_MAKE_RUN_DOES, HOST="nowhere.invalid")
+    assert "of nowhere.invalid (HOST)" in told
+    assert not data_dir.exists()
+
+
+async def test_a_port_that_lingers_from_before_is_free(data_dir):
+    with socket.socket() as before:
+        before.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        before.bind(("127.0.0.1", 0))
+        before.listen()
+        port = before.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            before.accept()[0].close()  # who closes first keeps the connection for a minute
+    require_free_port("127.0.0.1", port)
+
+
+async def test_a_database_that_does_not_exist_is_told_in_whole_sentences(data_dir, cluster):
+    url = f"postgresql://postgres@/nosuch?host={cluster.socket_dir}&port={cluster.port}"
+    said, _ = errors(await refused_start(data_dir, DATABASE_URL=url))
+    assert 'database "nosuch" does not exist. Start what is needed' in said
 
 
 @pytest.mark.parametrize("how", ["--workers", "WEB_CONCURRENCY"])
