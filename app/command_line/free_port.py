@@ -4,6 +4,8 @@ import errno
 import os
 import socket
 
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 def require_free_port(host: str, port: int) -> None:
     """Return where the server will be able to listen; it binds for itself once all is open.
@@ -12,14 +14,29 @@ def require_free_port(host: str, port: int) -> None:
         SystemExit: it will not; the message names HOST and PORT.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
-            _bind(socket.socket(family, kind, protocol), address)
+        _try_each(host, port)
     except OSError as error:
         raise SystemExit(
             f"The service cannot start: it cannot listen at port {port} (PORT) of {host} (HOST):"
             f" {error.strerror}. {_advice(error)}"
         ) from None
+
+
+def _try_each(host: str, port: int) -> None:
+    """Bind at each address of the host, but those of a family that this machine has switched off."""
+    absent: OSError | None = None
+    bound = 0
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in found:
+        try:
+            _bind(socket.socket(family, kind, protocol), address)
+            bound += 1
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise
+            absent = error
+    if absent is not None and not bound:
+        raise absent
 
 
 def _bind(listener: socket.socket, address: object) -> None:

@@ -63,6 +63,7 @@ ALLOWED = {
     "app/adapters/store/supabase.py": OPERATORS,
     "app/command_line/demo_client.py": "a client of the service that the demo has started",
     "app/command_line/demo_service.py": "waits for the service that the demo has started",
+    "app/command_line/free_port.py": "binds where the service will listen, and lets go again",
     "app/command_line/serve.py": "the socket at which the service listens",
     "app/core/registry.py": "loads the modules that a registry names, which this test reads too",
 }

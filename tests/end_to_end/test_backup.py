@@ -166,6 +166,7 @@ async def test_the_embedded_database_moves_to_a_server_as_readme_says(folder):
         for dump in ("running.dump", "agentes.dump"):
             listed = await typed(f"pg_restore --list {dump}", place)
             assert "TABLE DATA agentes conversations" in listed
+        assert "Sealed anew: 0." in await typed("make reseal", place)
         await typed(restoring(README, new), place)
         async with (
             running_service(place / ".data", DATABASE_URL=new) as service,

@@ -90,6 +90,24 @@ async def test_every_command_is_accepted_and_the_first_agent_answers(readme):
     assert '"event":"done"' in output
 
 
+def test_commands_find_what_make_has_installed(readme):
+    commands = "\n".join(blocks(readme, "sh", ""))
+    assert "make migrate" in commands
+    assert "python main.py" not in commands
+    # Elsewhere they stand where they work: in the image.
+    places = [part for part in readme.split("\n- ") if "python main.py" in part]
+    assert len(places) == 1
+    assert "docker exec" in places[0]
+
+
+def test_a_railway_database_is_referred_to(readme):
+    told = " ".join(readme.split())
+    assert (
+        "`railway variable set 'DATABASE_URL=${{Postgres.DATABASE_URL}}'"
+        " 'REDIS_URL=${{Redis.REDIS_URL}}' --service api`"
+    ) in told
+
+
 async def test_what_reads_the_stream_misses_nothing_that_comes_in_pieces(readme):
     (reader,) = blocks(readme, "js", "getReader")
     async with (
