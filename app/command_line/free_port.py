@@ -23,7 +23,7 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def _try_each(host: str, port: int) -> None:
-    """Bind at each address of the host, but those of a family that this machine has switched off."""
+    """Bind at each address of the host, but those of a family that this machine lacks."""
     absent: OSError | None = None
     bound = 0
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
