@@ -51,6 +51,6 @@ begin
   perform agentes.revoke_from_strangers('function agentes.functions_hand_back()');
 end $$;
 
-select agentes.migration_applied('20261128040000');
+select agentes.migration_applied('20261128050000');
 
 notify pgrst, 'reload schema';
