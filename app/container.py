@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from app.adapters.embedder import EMBEDDERS
@@ -18,7 +19,7 @@ from app.adapters.shared.memory import open_memory
 from app.adapters.signing_keys.jwks import open_jwks
 from app.adapters.store import STORES
 from app.adapters.store.announcing import AnnouncingDatabase
-from app.adapters.store.embedded import dump_embedded
+from app.adapters.store.embedded import dump_embedded, open_beside
 from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
 from app.adapters.store.resealing import reseal
@@ -27,6 +28,7 @@ from app.core.clock import Clock, SystemClock
 from app.core.encryption import Vault, keep_key, kept_key
 from app.core.errors import CannotStart
 from app.core.settings import Settings
+from app.features.identity.operator_key import make_operator_key
 from app.ports import Ports
 from app.ports.embedder import Embedders
 from app.ports.files import Files
@@ -188,3 +190,18 @@ async def dump_database(settings: Settings, file: Path) -> None:
         CannotStart: there is none, it cannot be run, or the file cannot be written.
     """
     await dump_embedded(settings, file)
+
+
+async def make_key(settings: Settings, name: str, lasts: timedelta | None) -> str:
+    """Make a key of that name in the organization `local`, with all scopes; returns it.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+        StoreRefused: it does not take these credentials.
+        CannotStart: the embedded database cannot be opened.
+    """
+    store = next(store for store in STORES.values() if store.claims(settings))
+    opened = open_beside if store.name == "embedded" else store.open
+    expires_at = None if lasts is None else SystemClock().now() + lasts
+    async with opened(settings) as database:
+        return await make_operator_key(database, name=name, expires_at=expires_at)

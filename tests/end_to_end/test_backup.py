@@ -129,10 +129,8 @@ async def test_a_dump_is_brought_back_by_another_owner_as_readme_says(folder, at
         await typed(restoring(README, new), place)
         assert await rights(other) == await rights(one)
         await see_only_their_own(other)
-        async with over(new, folder / "new") as client:
-            client.headers["Authorization"] = (
-                f"Bearer {(folder / 'old/api_key').read_text().strip()}"
-            )
+        key = (folder / "old/api_key").read_text().strip()
+        async with over(new, folder / "new", key) as client:
             await goes_on(client, before)
 
 
@@ -231,9 +229,9 @@ def address(server: PostgresServer, user: str) -> str:
 
 
 @asynccontextmanager
-async def over(url: str, data: Path) -> AsyncIterator[httpx2.AsyncClient]:
+async def over(url: str, data: Path, key: str | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     async with (
-        running_service(data, DATABASE_URL=url, ENCRYPTION_KEY=KEY) as service,
+        running_service(data, key=key, DATABASE_URL=url, ENCRYPTION_KEY=KEY) as service,
         service.client() as client,
     ):
         yield client

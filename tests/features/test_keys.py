@@ -1,15 +1,12 @@
 """API keys over HTTP: made, bounded, rotated, revoked; never shown or kept in clear."""
 
 import asyncio
-import io
 import json
-import sys
 
 import httpx2
 import pytest
 
 from app.core.ids import new_id
-from app.features.identity.first_key import first_key
 from tests.conftest import serving
 from tests.support.stories import an_agent
 
@@ -149,24 +146,6 @@ async def test_no_key_is_made_that_has_expired_already(client):
     answer = await client.post(KEYS, json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"] == [{"pointer": "/expires_at", "detail": "lies in the past"}]
-
-
-class Screen(io.StringIO):
-    def isatty(self):
-        return True
-
-
-async def test_the_first_key_is_shown_to_a_person_and_not_to_what_collects_logs(
-    capsys, client, settings, tmp_path, monkeypatch
-):
-    kept = (settings.data_dir / "api_key").read_text().strip()
-    told = capsys.readouterr().out
-    assert str(settings.data_dir / "api_key") in told
-    assert kept not in told
-    assert kept.split("_")[3] not in told
-    monkeypatch.setattr(sys, "stdout", Screen())
-    first_key(None, tmp_path / "anew")
-    assert (tmp_path / "anew" / "api_key").read_text().strip() in sys.stdout.getvalue()
 
 
 async def test_a_key_is_found_where_its_location_says(client):

@@ -16,6 +16,7 @@ SYSTEM_FUNCTIONS = {
     "analytics_count_v1",
     "api_key_find_v1",
     "api_key_find_v2",
+    "api_key_register_first_v1",
     "api_key_register_v1",
     "deliveries_claim_v1",
     "deliveries_claim_v2",

@@ -91,9 +91,13 @@ async def running_service(
     command: tuple[str, ...] = BY_HAND,
     *,
     once: str = "/health/ready",
+    key: str | None = None,
     **variables: str,
 ) -> AsyncIterator[Service]:
-    """Started by hand as README says, or otherwise, given once that path is 200; then ended."""
+    """Started by hand as README says, or otherwise, given once that path is 200; then ended.
+
+    A service over a database that has its first key already keeps none: name one for it.
+    """
     port = free_port()
     log = data_dir.parent / "service.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +105,7 @@ async def running_service(
     url = f"http://127.0.0.1:{port}"
     try:
         await _answering(process, url + once, log)
-        yield Service(process, url, (data_dir / "api_key").read_text().strip(), log)
+        yield Service(process, url, key or (data_dir / "api_key").read_text().strip(), log)
     finally:
         if process.returncode is None:
             os.kill(process.pid, signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -46,12 +46,16 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
     """A database of our own, started with the service and stopped with it."""
     async with running_cluster(settings.data_dir) as cluster:
         await prepare_database(cluster)
-        async with open_pool(
-            host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
-        ) as pool:
+        async with _pooled(cluster) as pool:
             database = PostgresDatabase(is_exclusive=True)
             database.use(pool)
             yield database
+
+
+def _pooled(cluster: Cluster) -> AbstractAsyncContextManager[asyncpg.Pool]:
+    return open_pool(
+        host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
+    )
 
 
 @asynccontextmanager
@@ -68,6 +72,19 @@ async def _cluster_at_work(data_dir: Path) -> AsyncGenerator[Cluster]:
             return
         await prepare_database(cluster)
         yield cluster
+
+
+@asynccontextmanager
+async def open_beside(settings: Settings) -> DatabaseContext:
+    """For a command: the database of the service that runs over this folder, or else as it does.
+
+    Raises:
+        DataFolderInUse: whoever has the folder has not opened its database yet.
+    """
+    async with _cluster_at_work(settings.data_dir) as cluster, _pooled(cluster) as pool:
+        database = PostgresDatabase()
+        database.use(pool)
+        yield database
 
 
 async def dump_embedded(settings: Settings, file: Path) -> None:

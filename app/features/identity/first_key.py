@@ -2,27 +2,41 @@
 
 import asyncio
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkstemp
 
 import structlog
 
 from app.features.identity.keys import ApiKey, new_key, read_key
-from app.features.identity.repository import IdentityRepository
+from app.features.identity.repository import LOCAL, IdentityRepository
 
-LOCAL = "local"
+ELSEWHERE = (
+    "The database has a key that may do everything, and it is not in this folder. Whoever does not"
+    " have it makes another: python main.py key"
+)
 log = structlog.get_logger(__name__)
 
 
 class FirstKey:
-    """The key in the data folder, made known to the database as soon as that can be reached."""
+    """The first key of a database, kept in the data folder of the process that has made it.
 
-    def __init__(self, repository: IdentityRepository, key: ApiKey) -> None:
+    A database is given one where the organization `local` has no key that could stand in for it:
+    an active one with all scopes, whoever made it, as that can make any other. So containers that
+    come and go, each with an empty folder, share one; revoking the first key brings no other as
+    long as some such key is left, and the start after the last one was revoked makes a new one.
+
+    A key file stays what it is while its key is active. One that the database does not know (a new
+    database over an old folder) is registered on the same condition.
+    """
+
+    def __init__(self, repository: IdentityRepository, data_dir: Path) -> None:
         self._repository = repository
-        self._key = key
-        self._is_registered = False
+        self._path = data_dir / "api_key"
+        self._is_settled = False
         self._turn = asyncio.Lock()
+        # Kept before it is registered, so that nothing dies with the only copy of a valid key.
+        self._key, self._is_new = _kept_or_new(self._path)
 
     async def register(self) -> None:
         """Register it, and the organization `local` that it belongs to, if that is not done yet.
@@ -30,34 +44,53 @@ class FirstKey:
         Raises:
             StoreUnavailable: the database cannot be reached; nobody can be authenticated then.
         """
-        if self._is_registered:
+        if self._is_settled:
             return
         async with self._turn:
-            if not self._is_registered:
-                organization_id = await self._repository.ensure_organization(LOCAL, "Local")
-                await self._repository.register_key(
-                    organization_id, self._key, name="First key", scopes=["*"]
-                )
-                self._is_registered = True
+            if not self._is_settled:
+                await self._settle()
+                self._is_settled = True
+
+    async def _settle(self) -> None:
+        organization_id = await self._repository.ensure_local()
+        outcome = await self._repository.register_first_key(organization_id, self._key)
+        if outcome == "ended":
+            self._key, self._is_new = new_key(), True
+            outcome = await self._repository.register_first_key(organization_id, self._key)
+        if outcome == "elsewhere":
+            self._withdraw()
+            log.info("api_key_elsewhere", organization=LOCAL, advice=ELSEWHERE)
+        elif self._is_new:
+            if _kept_key(self._path) != self._key:
+                _draft(self._path, self._key).replace(self._path)
+            log.info("api_key_created", organization=LOCAL, kept_in=str(self._path))
+
+    def _withdraw(self) -> None:
+        """Leave no key behind that nobody takes; one that was there before may be of elsewhere."""
+        if self._is_new and _kept_key(self._path) == self._key:
+            self._path.unlink(missing_ok=True)
 
 
-def first_key(repository: IdentityRepository, data_dir: Path) -> FirstKey:
-    """The key in `DATA_DIR/api_key`, made at the first start, and shown where a person looks on.
+def _kept_or_new(path: Path) -> tuple[ApiKey, bool]:
+    """The key in this file, and whether it was made just now.
 
-    A key file that the database does not know (a new database over an old folder) is registered
-    again, so the file is always the truth.
+    Workers share a folder: of those that start at once, one makes it.
     """
-    path = data_dir / "api_key"
-    kept = _kept_key(path)
-    key = kept or new_key()
-    if kept is None:
-        _keep(path, key)
-        log.info("api_key_created", kept_in=str(path))
-        # Shown once, to a person: what is no terminal is collected and kept.
-        shown = key.text if sys.stdout.isatty() else "read it there"
-        sys.stdout.write(f"API key of the organization {LOCAL} (kept in {path}): {shown}\n")
-        sys.stdout.flush()
-    return FirstKey(repository, key)
+    if kept := _kept_key(path):
+        return kept, False
+    key = new_key()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft(path, key)
+    try:
+        os.link(draft, path)
+    except OSError:
+        if kept := _kept_key(path):
+            draft.unlink()
+            return kept, False
+        draft.replace(path)  # no key is in it, or the file system knows no links
+    else:
+        draft.unlink()
+    return key, True
 
 
 def _kept_key(path: Path) -> ApiKey | None:
@@ -66,12 +99,11 @@ def _kept_key(path: Path) -> ApiKey | None:
     return None
 
 
-def _keep(path: Path, key: ApiKey) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _draft(path: Path, key: ApiKey) -> Path:
+    """A file beside it with the key, on the disk; nobody else may read it."""
+    handle, name = mkstemp(prefix="api_key.", dir=path.parent)  # 0600
     with os.fdopen(handle, "w") as file:
         file.write(key.text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    return Path(name)

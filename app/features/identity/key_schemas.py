@@ -70,7 +70,8 @@ class ApiKeyInfo(Resource):
         " now; a key that is not `active` may do nothing."
     )
     created_by: str | None = Field(
-        description="`user:<id>` or `api_key:<id>`; null for the first key of the service."
+        description="`user:<id>` or `api_key:<id>`; null for the first key of the service, and for"
+        " those of `python main.py key`."
     )
     created_at: Timestamp
     expires_at: Timestamp | None

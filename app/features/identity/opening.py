@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from app.core.background import kept_up
-from app.features.identity.first_key import first_key
+from app.features.identity.first_key import FirstKey
 from app.features.identity.key_uses import KeyUses
 from app.features.identity.repository import IdentityRepository
 from app.features.identity.service import IdentityService
@@ -18,7 +18,7 @@ from app.ports.store import StoreUnavailable
 async def open_identity(ports: Ports) -> AsyncGenerator[IdentityService]:
     """Checks API keys and widget sessions, and Clerk's session tokens where Clerk is set up.
 
-    Without Clerk the organization `local` and the key in `DATA_DIR/api_key` are made.
+    Without Clerk the organization `local` is made, and its first key where it has none.
     """
     settings = ports.settings
     repository = IdentityRepository(ports.database)
@@ -31,7 +31,7 @@ async def open_identity(ports: Ports) -> AsyncGenerator[IdentityService]:
             authorized_parties=settings.clerk_authorized_parties,
         )
     else:
-        first = first_key(repository, settings.data_dir)
+        first = FirstKey(repository, settings.data_dir)
         with suppress(StoreUnavailable):
             await first.register()
     uses = KeyUses(repository, ports.clock)

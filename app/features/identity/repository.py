@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 from app.core.clock import Clock
 from app.core.ids import OrganizationId, new_id
-from app.core.schemas import Resource
+from app.core.schemas import Resource, rfc3339
 from app.features.identity.keys import ApiKey
 from app.features.identity.roles import left_to
 from app.ports.store import Database
 
+# The organization of a service where nobody signs in through Clerk.
+LOCAL = "local"
 PURGED_AT_ONCE = 500
 
 
@@ -73,27 +75,53 @@ class IdentityRepository:
     """Look-ups that come before any organization is known."""
 
     def __init__(self, database: Database) -> None:
-        self._system = database.system()
+        self._database, self._system = database, database.system()
 
     async def ensure_organization(self, slug: str, name: str) -> OrganizationId:
         """The organization of that slug, made where it is missing."""
         row = await self._system.call("organization_ensure_v1", id=new_id(), slug=slug, name=name)
         return OrganizationId(row["id"])
 
-    async def register_key(
-        self, organization_id: OrganizationId, key: ApiKey, *, name: str, scopes: list[str]
-    ) -> StoredKey:
-        """Store the hash of a key; one of that public id that is there already is left as it is."""
-        row = await self._system.call(
-            "api_key_register_v1",
+    async def ensure_local(self) -> OrganizationId:
+        """The organization `local`, made where it is missing."""
+        return await self.ensure_organization(LOCAL, "Local")
+
+    async def register_first_key(
+        self, organization_id: OrganizationId, key: ApiKey
+    ) -> Literal["valid", "elsewhere", "ended"]:
+        """Store the hash of a key with all scopes where no active one is, atomically.
+
+        `valid`: it may be used now; `elsewhere`: another one may, and this was not stored; `ended`:
+        it was one, and nothing has taken its place.
+        """
+        return await self._system.call(
+            "api_key_register_first_v1",
             id=new_id(),
             organization_id=organization_id,
             public_id=key.public_id,
-            name=name,
+            name="First key",
             secret_sha256=key.secret_sha256,
-            scopes=scopes,
         )
-        return StoredKey.model_validate(row)
+
+    async def register_key(
+        self,
+        organization_id: OrganizationId,
+        key: ApiKey,
+        *,
+        name: str,
+        scopes: list[str],
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Store the hash of a key that comes from no person and no other key."""
+        row = {
+            "id": new_id(),
+            "public_id": key.public_id,
+            "secret_sha256": key.secret_sha256,
+            "name": name,
+            "scopes": scopes,
+            "expires_at": expires_at and rfc3339(expires_at),
+        }
+        await self._database.scoped(organization_id).call("api_key_create_v1", key=row)
 
     async def find_key(self, public_id: str) -> StoredKey | None:
         """The key with this public id in any organization."""
