@@ -27,7 +27,8 @@ from app.web.problems import SCHEMA, both, problems
 DESCRIPTION = """
 Creates, runs and measures conversational agents that sell and support.
 
-Authorize with an API key (`ac_live_…`); at first start the service keeps one in `DATA_DIR/api_key`.
+Authorize with an API key (`ac_live_…`); at first start the service keeps one in `DATA_DIR/api_key`,
+and `python main.py key` makes another.
 Errors are `application/problem+json` (RFC 9457) with a stable `code`; `GET /problems` lists them.
 Lists come as `{"data": […], "next_cursor": …}`. Every response carries `X-Request-ID`.
 """
