@@ -10,21 +10,24 @@ begin
   -- Those who start at once come here one after the other; each statement below sees what was kept until then.
   perform from organizations o where o.id = p_organization_id for no key update;
   -- With a key that may do everything any other can be made. A person's ends with the person: it stands in for none.
-  select count(*) > 0, coalesce(bool_or(k.public_id = p_public_id), false) into v_taken, v_is_this
+  -- One that was revoked stands in too: nobody has asked for another in its place.
+  select count(*) > 0,
+         coalesce(bool_or(k.public_id = p_public_id and k.revoked_at is null
+                          and (k.expires_at is null or k.expires_at > now())), false)
+    into v_taken, v_is_this
     from api_keys k
    where k.organization_id = p_organization_id
-     and (k.public_id = p_public_id or k.scopes ? '*' and k.maker_id is null)
-     and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
+     and (k.public_id = p_public_id or k.scopes ? '*' and k.maker_id is null);
   if v_taken then
     return to_jsonb(case when v_is_this then 'valid' else 'elsewhere' end);
   end if;
   insert into api_keys (id, organization_id, public_id, name, secret_sha256, scopes)
   values (p_id, p_organization_id, p_public_id, p_name, p_secret_sha256, '["*"]')
   on conflict (public_id) do nothing;
-  return to_jsonb(case when found then 'valid' else 'ended' end);
+  return to_jsonb(case when found then 'valid' else 'elsewhere' end);
 end $$;
 comment on function public.api_key_register_first_v1(uuid, uuid, text, text, text) is
-  'Stores a key with all scopes where no active one is. `valid`: it is one; `elsewhere`: another is; `ended`: it was one.';
+  'Stores a key with all scopes where there never was one. `valid`: it may be used; `elsewhere`: another may, or one could.';
 
 do $$
 begin

@@ -53,9 +53,7 @@ async def open_embedded(settings: Settings) -> DatabaseContext:
 
 
 def _pooled(cluster: Cluster) -> AbstractAsyncContextManager[asyncpg.Pool]:
-    return open_pool(
-        host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE
-    )
+    return open_pool(host=str(cluster.socket_dir), port=cluster.port, user=ROLE, database=DATABASE)
 
 
 @asynccontextmanager

@@ -12,8 +12,8 @@ from app.features.identity.keys import ApiKey, new_key, read_key
 from app.features.identity.repository import LOCAL, IdentityRepository
 
 ELSEWHERE = (
-    "The database has a key that may do everything, and it is not in this folder. Whoever does not"
-    " have it makes another: python main.py key"
+    "The database has had its first key, and no valid one is in this folder. Whoever has none makes"
+    " another: python main.py key"
 )
 log = structlog.get_logger(__name__)
 
@@ -21,10 +21,9 @@ log = structlog.get_logger(__name__)
 class FirstKey:
     """The first key of a database, kept in the data folder of the process that has made it.
 
-    A database is given one where the organization `local` has no key that could stand in for it:
-    an active one with all scopes, whoever made it, as that can make any other. So containers that
-    come and go, each with an empty folder, share one; revoking the first key brings no other as
-    long as some such key is left, and the start after the last one was revoked makes a new one.
+    A database is given one where the organization `local` never had a key with all scopes that was
+    not a person's. So containers that come and go, each with an empty folder, share one, and who
+    revokes the last such key gets no other by a restart: `python main.py key` makes one.
 
     A key file stays what it is while its key is active. One that the database does not know (a new
     database over an old folder) is registered on the same condition.
@@ -54,9 +53,6 @@ class FirstKey:
     async def _settle(self) -> None:
         organization_id = await self._repository.ensure_local()
         outcome = await self._repository.register_first_key(organization_id, self._key)
-        if outcome == "ended":
-            self._key, self._is_new = new_key(), True
-            outcome = await self._repository.register_first_key(organization_id, self._key)
         if outcome == "elsewhere":
             self._withdraw()
             log.info("api_key_elsewhere", organization=LOCAL, advice=ELSEWHERE)

@@ -88,11 +88,10 @@ class IdentityRepository:
 
     async def register_first_key(
         self, organization_id: OrganizationId, key: ApiKey
-    ) -> Literal["valid", "elsewhere", "ended"]:
-        """Store the hash of a key with all scopes where no active one is, atomically.
+    ) -> Literal["valid", "elsewhere"]:
+        """Store the hash of a key with all scopes where there never was one, atomically.
 
-        `valid`: it may be used now; `elsewhere`: another one may, and this was not stored; `ended`:
-        it was one, and nothing has taken its place.
+        `valid`: it may be used now; `elsewhere`: it may not, and there is or was another.
         """
         return await self._system.call(
             "api_key_register_first_v1",
