@@ -1,6 +1,6 @@
 """The database, reached by one verb: call a versioned SQL function and get its JSON back."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -66,13 +66,29 @@ class Database(Protocol):
         ...
 
 
+# What has to be done with a database that answers, before anybody else may call it.
+Arrived = Callable[[Database], Awaitable[None]]
+
+
+class OpensDatabase(Protocol):
+    """What opens a database; one that is not there yet is open once it has arrived."""
+
+    def __call__(
+        self, settings: Settings, arrived: Arrived = ...
+    ) -> AbstractAsyncContextManager[Database]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoreAdapter:
     """One way of keeping data, as the registry lists it."""
 
     name: str
     claims: Callable[[Settings], bool]
-    open: Callable[[Settings], AbstractAsyncContextManager[Database]]
+    open: OpensDatabase
 
 
 DatabaseContext = AsyncGenerator[Database]
+
+
+async def nothing_first(database: Database) -> None:
+    """Let everybody call the database at once."""

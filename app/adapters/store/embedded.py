@@ -14,7 +14,7 @@ from app.adapters.store.bundled.folders import kept_cluster
 from app.adapters.store.connections import ROLE, PostgresDatabase, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
-from app.ports.store import DatabaseContext, StoreAdapter
+from app.ports.store import Arrived, DatabaseContext, StoreAdapter, nothing_first
 
 DATABASE = "agentes"
 
@@ -42,13 +42,14 @@ async def prepare_database(cluster: Cluster, database: str = DATABASE) -> None:
 
 
 @asynccontextmanager
-async def open_embedded(settings: Settings) -> DatabaseContext:
+async def open_embedded(settings: Settings, arrived: Arrived = nothing_first) -> DatabaseContext:
     """A database of our own, started with the service and stopped with it."""
     async with running_cluster(settings.data_dir) as cluster:
         await prepare_database(cluster)
         async with _pooled(cluster) as pool:
             database = PostgresDatabase(is_exclusive=True)
             database.use(pool)
+            await arrived(database)
             yield database
 
 

@@ -20,7 +20,14 @@ from app.adapters.store.migrations import migrate, read_migrations
 from app.adapters.store.schema import LIST_FUNCTION, require_newest
 from app.core.addresses import ENCODED
 from app.core.settings import Settings
-from app.ports.store import DatabaseContext, StoreAdapter, StoreRefused, StoreUnavailable
+from app.ports.store import (
+    Arrived,
+    DatabaseContext,
+    StoreAdapter,
+    StoreRefused,
+    StoreUnavailable,
+    nothing_first,
+)
 
 CONNECT_TIMEOUT_S = 3
 # What other clients read from an address and PostgreSQL would refuse as a setting.
@@ -102,7 +109,7 @@ async def _is_pooled(settings: Settings, connection: asyncpg.Connection) -> bool
 
 
 @asynccontextmanager
-async def open_postgres(settings: Settings) -> DatabaseContext:
+async def open_postgres(settings: Settings, arrived: Arrived = nothing_first) -> DatabaseContext:
     """The database at `DATABASE_URL`, migrated.
 
     One that cannot be reached yet is waited for: until then every call is `StoreUnavailable`.
@@ -112,6 +119,7 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
         StoreUnavailable: it could not be reached for a long time; ends what uses the context.
         MigrationFailed: its schema cannot be brought up to date.
         SchemaOutdated: its schema is too old, and this user may not change it.
+        Exception: what `arrived` raised.
     """
     database = PostgresDatabase()
     async with AsyncExitStack() as stack:
@@ -123,10 +131,16 @@ async def open_postgres(settings: Settings) -> DatabaseContext:
             log.info("database_opened", through_pooler=is_pooled)
             # Whoever the address names, calls are made as the role that may call functions only.
             # A pooler takes no role for a session, as its sessions are not one client's.
-            pool = open_pool(
+            opening = open_pool(
                 dsn=_address(settings), is_shared=is_pooled, server_settings={"role": ROLE}
             )
-            database.use(await stack.enter_async_context(pool), is_shared=is_pooled)
+            async with AsyncExitStack() as own:
+                pool = await own.enter_async_context(opening)
+                first = PostgresDatabase()
+                first.use(pool, is_shared=is_pooled)
+                await arrived(first)
+                stack.push_async_exit(own.pop_all())
+            database.use(pool, is_shared=is_pooled)
 
         async with opened_on_arrival(attempt):
             yield database

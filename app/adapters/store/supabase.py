@@ -9,13 +9,22 @@ from typing import Any
 import httpx2
 
 from app.adapters.store.acting import ActingScope
+from app.adapters.store.arrival import opened_on_arrival
 from app.adapters.store.failures import unavailable
 from app.adapters.store.postgrest import AnswerRefused, Reason, check_answer
 from app.adapters.store.schema import LIST_FUNCTION, require_newest
 from app.adapters.store.statements import plain_names
 from app.core.ids import OrganizationId
 from app.core.settings import Settings
-from app.ports.store import DatabaseContext, Scope, StoreAdapter, StoreRefused
+from app.ports.store import (
+    Arrived,
+    DatabaseContext,
+    Scope,
+    StoreAdapter,
+    StoreRefused,
+    StoreUnavailable,
+    nothing_first,
+)
 
 POOL_SIZE = 20
 CONNECT_TIMEOUT_S = 5.0
@@ -36,11 +45,25 @@ def translated_failures() -> Generator[None]:
         raise StoreRefused from error
 
 
+class _Gate:
+    """A client that calls go through once it is open."""
+
+    def __init__(self, client: Any, *, is_open: bool) -> None:
+        self._client = client
+        self.is_open = is_open
+
+    @property
+    def client(self) -> Any:
+        if not self.is_open:
+            raise unavailable()
+        return self._client
+
+
 class SupabaseScope:
     """Calls with fixed first arguments."""
 
-    def __init__(self, client: Any, **fixed: str) -> None:
-        self._client = client
+    def __init__(self, gate: _Gate, **fixed: str) -> None:
+        self._gate = gate
         self._fixed = fixed
 
     async def call(self, function: str, **arguments: Any) -> Any:
@@ -49,7 +72,7 @@ class SupabaseScope:
         parameters = {f"p_{name}": value for name, value in named.items()}
         with translated_failures():
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                answer = await self._client.rpc(function, parameters).execute()
+                answer = await self._gate.client.rpc(function, parameters).execute()
         return answer.data
 
 
@@ -58,14 +81,14 @@ class SupabaseDatabase:
 
     is_exclusive = False
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, gate: _Gate) -> None:
+        self._gate = gate
 
     def scoped(self, organization_id: OrganizationId) -> Scope:
-        return ActingScope(SupabaseScope(self._client, org=organization_id))
+        return ActingScope(SupabaseScope(self._gate, org=organization_id))
 
     def system(self) -> Scope:
-        return SupabaseScope(self._client)
+        return SupabaseScope(self._gate)
 
     def connections(self) -> dict[str, int]:
         return {}
@@ -95,6 +118,9 @@ async def _http() -> AsyncGenerator[httpx2.AsyncClient]:
 async def _recorded_migrations(database: SupabaseDatabase) -> list[str] | None:
     try:
         return await database.system().call(LIST_FUNCTION)
+    except StoreUnavailable as problem:
+        said = str(problem.__cause__ or "") or "no answer"
+        raise StoreUnavailable(f"SUPABASE_URL does not answer: {said}") from problem
     except StoreRefused as refused:
         match refused.__cause__:
             case AnswerRefused(reason=Reason.NO_FUNCTION):
@@ -113,14 +139,30 @@ async def _recorded_migrations(database: SupabaseDatabase) -> list[str] | None:
                 raise
 
 
+@contextmanager
+def _schema_read_anew() -> Generator[None]:
+    """Wait for functions that the database has and the gateway before it has not seen yet."""
+    try:
+        yield
+    except StoreRefused as refused:
+        match refused.__cause__:
+            case AnswerRefused(reason=Reason.NO_FUNCTION):
+                raise StoreUnavailable("Supabase has not read the newest schema yet.") from refused
+            case _:
+                raise
+
+
 @asynccontextmanager
-async def open_supabase(settings: Settings) -> DatabaseContext:
+async def open_supabase(settings: Settings, arrived: Arrived = nothing_first) -> DatabaseContext:
     """The project's database, whose schema somebody has applied.
 
+    One that cannot be reached yet is waited for: until then every call is `StoreUnavailable`.
+
     Raises:
-        StoreUnavailable: it cannot be reached.
+        StoreUnavailable: it could not be reached for a long time; ends what uses the context.
         StoreRefused: it does not take the key, or the address is not a project's.
         SchemaOutdated: its schema is missing or too old.
+        Exception: what `arrived` raised.
     """
     if settings.supabase_url is None or settings.supabase_service_key is None:
         raise ValueError("SUPABASE_URL and SUPABASE_SERVICE_KEY are not both set")
@@ -135,9 +177,17 @@ async def open_supabase(settings: Settings) -> DatabaseContext:
         client = await supabase.acreate_client(
             settings.supabase_url, settings.supabase_service_key.get_secret_value(), options
         )
-        database = SupabaseDatabase(client)
-        require_newest(await _recorded_migrations(database), variable="SUPABASE_URL")
-        yield database
+        gate = _Gate(client, is_open=False)
+
+        async def attempt() -> None:
+            first = SupabaseDatabase(_Gate(client, is_open=True))
+            require_newest(await _recorded_migrations(first), variable="SUPABASE_URL")
+            with _schema_read_anew():
+                await arrived(first)
+            gate.is_open = True
+
+        async with opened_on_arrival(attempt):
+            yield SupabaseDatabase(gate)
 
 
 STORE = StoreAdapter("supabase", lambda settings: settings.supabase_url is not None, open_supabase)

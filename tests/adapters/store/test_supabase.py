@@ -4,9 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx2
 import pytest
@@ -37,10 +36,6 @@ def project(url: str, key: str = SECRET_KEY) -> Settings:
 @asynccontextmanager
 async def project_that(does: Script) -> AsyncIterator[tuple[Database, CompletionsServer]]:
     """A project with the newest schema that does this at every later call."""
-
-    async def newest(exchange):
-        versions = [migration.version for migration in read_migrations()]
-        await exchange.answer("200 OK", json.dumps(versions).encode(), f"content-type: {JSON}")
 
     async with (
         completions_server(newest, does) as server,
@@ -84,10 +79,74 @@ async def test_a_key_that_may_not_call_is_told(key, supabase_url):
     assert "SUPABASE_SERVICE_KEY" in await why_not(project(supabase_url, key))
 
 
-async def test_nobody_at_the_address_is_told_at_once():
-    started = time.monotonic()
-    assert "does not answer" in await why_not(project(f"http://127.0.0.1:{free_port()}"))
-    assert time.monotonic() - started < 3, "it was tried again"
+async def test_nobody_at_the_address_is_told_and_waited_for(capsys):
+    async with open_supabase(project(f"http://127.0.0.1:{free_port()}")) as database:
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+    told = capsys.readouterr().out
+    assert "database_awaited" in told
+    assert "SUPABASE_URL does not answer" in told
+
+
+async def pinged(database: Database) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(StoreUnavailable):
+                return await database.ping()
+            await asyncio.sleep(0.05)
+
+
+async def down(exchange):
+    told = b'{"code":"PGRST001","message":"Database client error. Retrying the connection."}'
+    await exchange.answer("503 Service Unavailable", told, f"content-type: {JSON}")
+
+
+async def newest(exchange):
+    versions = [migration.version for migration in read_migrations()]
+    await exchange.answer("200 OK", json.dumps(versions).encode(), f"content-type: {JSON}")
+
+
+async def test_a_project_that_is_down_at_the_start_is_served_once_it_is_back():
+    prepared: list[Database] = []
+
+    async def arrived(database: Database) -> None:
+        await database.ping()
+        prepared.append(database)
+
+    async with (
+        completions_server(down, down, newest) as server,
+        open_supabase(project(server.url.removesuffix("/v1")), arrived) as database,
+    ):
+        assert prepared == []
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+        await pinged(database)
+        assert len(prepared) == 1
+
+
+async def test_a_project_that_comes_back_without_a_schema_ends_what_waits_for_it():
+    async def empty(exchange):
+        await exchange.answer("200 OK", b"[]", f"content-type: {JSON}")
+
+    async with completions_server(down, empty) as server:
+        with pytest.raises(SchemaOutdated, match="supabase db push"):
+            async with open_supabase(project(server.url.removesuffix("/v1"))):
+                await asyncio.sleep(20)
+
+
+async def test_functions_that_the_gateway_has_not_read_yet_are_waited_for():
+    async def unknown(exchange):
+        told = b'{"code":"PGRST202","message":"Could not find the function"}'
+        await exchange.answer("404 Not Found", told, f"content-type: {JSON}")
+
+    async def arrived(database: Database) -> None:
+        await database.system().call("lasting_key_read_v1")
+
+    async with (
+        completions_server(newest, unknown, newest) as server,
+        open_supabase(project(server.url.removesuffix("/v1")), arrived) as database,
+    ):
+        await pinged(database)
 
 
 async def test_no_browser_may_call_any_function(connection, supabase_url):
