@@ -20,12 +20,13 @@ from app.adapters.signing_keys.jwks import open_jwks
 from app.adapters.store import STORES
 from app.adapters.store.announcing import AnnouncingDatabase
 from app.adapters.store.embedded import dump_embedded, open_beside
+from app.adapters.store.lasting_key import hold_lasting_key, renew_lasting_key
 from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
 from app.adapters.store.resealing import reseal
 from app.adapters.telemetry import start_telemetry as start_telemetry
 from app.core.clock import Clock, SystemClock
-from app.core.encryption import Vault, keep_key, kept_key
+from app.core.encryption import LastingVault, Vault, keep_key, kept_key
 from app.core.errors import CannotStart
 from app.core.settings import Settings
 from app.features.identity.operator_key import make_operator_key
@@ -37,7 +38,7 @@ from app.ports.meter import Meter
 from app.ports.reranker import ResolvedReranker, UnknownReranker, resolve_reranker
 from app.ports.shared import SharedState
 from app.ports.signing_keys import SigningKeys
-from app.ports.store import Database, StoreRefused
+from app.ports.store import Arrived, Database, StoreAdapter, StoreRefused, StoreUnavailable
 
 PROVIDER_NAMES = tuple(PROVIDERS)
 # Whose variables are `<NAME>_API_KEY` and `<NAME>_BASE_URL`.
@@ -118,20 +119,33 @@ async def _reranker(
         raise CannotStart(f"RERANK_MODEL_ID cannot be served: {problem}") from None
 
 
+def _store(settings: Settings) -> StoreAdapter:
+    return next(store for store in STORES.values() if store.claims(settings))
+
+
+def _arriving(settings: Settings, lasting: LastingVault, arrived: asyncio.Event) -> Arrived:
+    async def arrive(database: Database) -> None:
+        vault = open_vault(settings)
+        lasting.use(await hold_lasting_key(database, vault), earlier=vault)
+        arrived.set()
+
+    return arrive
+
+
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Every port that the settings ask for; closed in reverse order.
 
     Raises:
-        CannotStart: `RERANK_MODEL_ID` names none that can be asked.
+        CannotStart: `RERANK_MODEL_ID` names none that can be asked, or our keys do not open what
+            the database keeps.
     """
     clock = SystemClock()
+    lasting, arrived, announced = LastingVault(StoreUnavailable), asyncio.Event(), asyncio.Event()
+    store = _store(settings)
     async with AsyncExitStack() as stack:
-        store = next(store for store in STORES.values() if store.claims(settings))
-        announced = asyncio.Event()
-        database = AnnouncingDatabase(
-            await stack.enter_async_context(store.open(settings)), announced
-        )
+        opening = store.open(settings, _arriving(settings, lasting, arrived))
+        database = AnnouncingDatabase(await stack.enter_async_context(opening), announced)
         meter = await stack.enter_async_context(
             open_meter(settings, database.connections, PROVIDER_NAMES)
         )
@@ -139,7 +153,9 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             settings=settings,
             clock=clock,
             vault=open_vault(settings),
+            lasting=lasting,
             database=database,
+            store=store.name,
             files=await _files(settings, database, stack),
             fetch=await stack.enter_async_context(open_fetch(settings)),
             models=await _models(settings, clock, meter, stack),
@@ -152,6 +168,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             meter=meter,
             signing_keys=await _signing_keys(settings, clock, stack),
             shared=await stack.enter_async_context(open_shared(settings, clock)),
+            arrived=arrived,
             announced=announced,
             draining=asyncio.Event(),
         )
@@ -170,16 +187,22 @@ async def migrate_database(settings: Settings) -> list[str]:
         raise StoreRefused(str(error)) from error
 
 
-async def reseal_database(settings: Settings) -> tuple[int, int, tuple[str, ...]]:
+async def reseal_database(
+    settings: Settings, *, new_lasting_key: bool
+) -> tuple[int, int, tuple[str, ...]]:
     """Seal everything anew under the newest key (see `Resealing` for what is returned).
+
+    With `new_lasting_key`, what visitors hold is not taken any more.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
         StoreRefused: it does not take these credentials.
     """
-    store = next(store for store in STORES.values() if store.claims(settings))
-    async with store.open(settings) as database:
-        done = await reseal(database, open_vault(settings))
+    async with _store(settings).open(settings) as database:
+        vault = open_vault(settings)
+        if new_lasting_key:
+            await renew_lasting_key(database, vault)
+        done = await reseal(database, vault)
     return done.kept, done.resealed, done.lost
 
 
@@ -200,7 +223,7 @@ async def make_key(settings: Settings, name: str, lasts: timedelta | None) -> st
         StoreRefused: it does not take these credentials.
         CannotStart: the embedded database cannot be opened.
     """
-    store = next(store for store in STORES.values() if store.claims(settings))
+    store = _store(settings)
     opened = open_beside if store.name == "embedded" else store.open
     expires_at = None if lasts is None else SystemClock().now() + lasts
     async with opened(settings) as database:

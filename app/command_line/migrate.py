@@ -8,6 +8,7 @@ import typer
 
 from app.core.errors import Problem
 from app.core.logging import configure_logging
+from app.core.misspelt_settings import tell_misspelt
 from app.core.settings import Settings, SettingsInvalid, load_settings
 
 NO_DATABASE = (
@@ -34,13 +35,14 @@ def migrate_with(
             settings = load_settings()
         except SettingsInvalid as error:
             raise _ended(str(error), 2) from None
+        configure_logging(settings.model_copy(update={"log_level": "warning"}))
+        tell_misspelt(settings.misspelt)
         if settings.database_url is None and if_configured:
             typer.echo("DATABASE_URL is not set: nothing to migrate from here.")
             return
         if settings.database_url is None:
             raise _ended(NO_DATABASE, 2)
         try:
-            configure_logging(settings.model_copy(update={"log_level": "warning"}))
             applied = asyncio.run(migrate(settings))
         except Problem as problem:
             raise _ended(" ".join(str(problem).split()), 1) from None

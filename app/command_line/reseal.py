@@ -1,32 +1,48 @@
 """The command that seals everything anew under the newest ENCRYPTION_KEY."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from typing import Annotated, Protocol
 
 import typer
 
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
+from app.core.misspelt_settings import tell_misspelt
 from app.core.settings import Settings, SettingsInvalid, load_settings
 
 SHOWN = 20
+_RENEW = (
+    "Also make the key of visitors' tokens anew, where the old ENCRYPTION_KEY is known to others or"
+    " lost: visitors of widgets become strangers, and every process has to be restarted."
+)
 
 
-def reseal_with(
-    reseal: Callable[[Settings], Coroutine[None, None, tuple[int, int, tuple[str, ...]]]],
-) -> Callable[[], None]:
-    """The command, given what reseals a database.
+class Reseals(Protocol):
+    """What reseals a database.
 
     It returns how many values were under the newest key, how many were sealed anew, and the places
     of those that no key opens.
     """
 
-    def command() -> None:
+    async def __call__(
+        self, settings: Settings, *, new_lasting_key: bool
+    ) -> tuple[int, int, tuple[str, ...]]: ...
+
+
+def reseal_with(reseal: Reseals) -> Callable[..., None]:
+    """The command, given what reseals a database."""
+
+    def command(
+        *,
+        new_lasting_key: Annotated[bool, typer.Option("--new-lasting-key", help=_RENEW)] = False,
+    ) -> None:
         """Seal all secrets anew under the first key of ENCRYPTION_KEY; the others may go then."""
         try:
             settings = load_settings()
             configure_logging(settings.model_copy(update={"log_level": "warning"}))
-            kept, resealed, lost = asyncio.run(reseal(settings))
+            tell_misspelt(settings.misspelt)
+            kept, resealed, lost = asyncio.run(reseal(settings, new_lasting_key=new_lasting_key))
         except SettingsInvalid as error:
             raise _ended(str(error), 2) from None
         except (Problem, CannotStart) as problem:

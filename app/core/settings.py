@@ -21,6 +21,8 @@ from app.core.addresses import (
 )
 from app.core.incomplete_settings import CLERK_SECRET_NAMES, half_of_clerk, part_of_supabase
 from app.core.listed import Networks, Ports, Secrets, Texts
+from app.core.misspelt_settings import misspelt
+from app.core.provider_variables import provider_names, unfit_base_urls
 from app.core.railway import found_on_railway, unfit_for_railway
 from app.core.setting_words import in_words
 from app.core.signing import canonical_secret
@@ -75,6 +77,8 @@ class Settings(BaseSettings):
 
     # What providers name for themselves: <PROVIDER>_API_KEY and <PROVIDER>_BASE_URL.
     provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, exclude=True)
+    # Names that are no settings, with those that they are perhaps meant for.
+    misspelt: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -187,6 +191,9 @@ class Settings(BaseSettings):
         return secret.get_secret_value() if secret else None
 
 
+_NAMES = {name.upper() for name, field in Settings.model_fields.items() if not field.exclude}
+
+
 def load_settings(
     environment: Mapping[str, str] | None = None, *, providers: Collection[str] = ()
 ) -> Settings:
@@ -197,13 +204,11 @@ def load_settings(
     """
     variables = os.environ if environment is None else environment
     variables = {**found_on_railway(variables), **{k: v for k, v in variables.items() if v}}
-    problems = _unfit_base_urls(variables, providers) + half_of_clerk(variables)
+    problems = unfit_base_urls(variables, providers) + half_of_clerk(variables)
     problems += unfit_for_railway(variables)
     problems += part_of_supabase(variables)
-    fields = {
-        name: variables[name.upper()]
-        for name in Settings.model_fields
-        if variables.get(name.upper())
+    fields: dict[str, object] = {
+        name.lower(): variables[name] for name in _NAMES if variables.get(name)
     }
     given = ",".join(variables[name] for name in CLERK_SECRET_NAMES if variables.get(name))
     if given:
@@ -213,8 +218,10 @@ def load_settings(
         for name, value in variables.items()
         if value and name.endswith(("_API_KEY", "_BASE_URL"))
     }
+    known = {*_NAMES, *CLERK_SECRET_NAMES, *provider_names(providers)}
+    fields |= {"provider_variables": secrets, "misspelt": misspelt(variables, known)}
     try:
-        settings = Settings.model_validate({**fields, "provider_variables": secrets})
+        settings = Settings.model_validate(fields)
     except ValidationError as error:
         problems += [
             f"{str(item['loc'][0]).upper()}: {in_words(item)}"
@@ -225,17 +232,6 @@ def load_settings(
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise SettingsInvalid(f"These environment variables need attention:\n{listed}")
     return settings
-
-
-def _unfit_base_urls(variables: Mapping[str, str], providers: Collection[str]) -> list[str]:
-    # Other programs have variables of such names too, so only those of providers are looked at.
-    problems: list[str] = []
-    for name in (f"{provider.upper()}_BASE_URL" for provider in providers):
-        try:
-            web_address(variables.get(name) or "http://unset")
-        except ValueError as error:
-            problems.append(f"{name}: {error}")
-    return problems
 
 
 def tell_libraries(**variables: str) -> None:

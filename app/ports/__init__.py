@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.core.clock import Clock
-    from app.core.encryption import Vault
+    from app.core.encryption import LastingVault, Vault
     from app.core.settings import Settings
     from app.ports.bus import Bus
     from app.ports.cache import Cache
@@ -38,7 +38,11 @@ class Ports:
     settings: Settings
     clock: Clock
     vault: Vault
+    lasting: LastingVault
+    """For what leaves the database and comes back: a new `ENCRYPTION_KEY` leaves it valid."""
     database: Database
+    store: str
+    """The name of the adapter that the database is reached by."""
     files: Files
     fetch: Fetch
     models: Models
@@ -54,6 +58,8 @@ class Ports:
     meter: Meter
     signing_keys: SigningKeys | None
     """Those of the sign-in service; None without one."""
+    arrived: asyncio.Event
+    """Set once the database has been opened, which may be after the service was."""
     announced: asyncio.Event
     """Set after each call of this process that may have committed facts; numbering clears it."""
     draining: asyncio.Event

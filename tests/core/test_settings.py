@@ -214,3 +214,25 @@ def test_what_is_no_network_is_refused_with_an_example(text):
 def test_what_is_no_port_is_refused_with_an_example(text):
     with pytest.raises(SettingsInvalid, match="OUTBOUND_ALLOW_PORTS: must be ports from 1 to"):
         load_settings({"OUTBOUND_ALLOW_PORTS": text})
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"DATABSE_URL": "x"}, {"DATABSE_URL": "DATABASE_URL"}),
+        ({"DATABASE_URI": "x"}, {"DATABASE_URI": "DATABASE_URL"}),
+        ({"REDIS_ULR": "x"}, {"REDIS_ULR": "REDIS_URL"}),
+        ({"encryption_key": "x"}, {"encryption_key": "ENCRYPTION_KEY"}),
+        ({"OPENAI_APIKEY": "x"}, {"OPENAI_APIKEY": "OPENAI_API_KEY"}),
+        ({"HOSTS": "x"}, {"HOSTS": "HOST"}),
+        # Set as it should be: what stands beside it is somebody else's.
+        ({"REDIS_ULR": "x", "REDIS_URL": "redis://localhost"}, {}),
+        ({"REDIS_ULR": ""}, {}),
+        # Known to other programs, and far enough from our own.
+        ({"HOME": "/", "PATH": "/", "PWD": "/", "PORTAL": "x", "REDIS_HOST": "x"}, {}),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "x", "SENTRY_ENVIRONMENT": "x"}, {}),
+        ({"CLERK_WEBHOOK_SIGNING_SECRET": "whsec_" + "a" * 32, "CLERK_ISSUER": "https://c.x"}, {}),
+    ],
+)
+def test_a_name_that_is_almost_a_settings_is_found(variables, found):
+    assert load_settings(variables, providers={"openai"}).misspelt == found

@@ -52,9 +52,9 @@ def opened(rows: list[dict[str, str]], key: str) -> list[str]:
     return sorted(vault.unseal(row["sealed"], purpose=row["purpose"]) for row in rows)
 
 
-async def reseal(cluster, database, *keys):
+async def reseal(cluster, database, *keys, options=()):
     url = database_url(cluster, database)
-    return await run("main.py", "reseal", DATABASE_URL=url, ENCRYPTION_KEY=",".join(keys))
+    return await run("main.py", "reseal", *options, DATABASE_URL=url, ENCRYPTION_KEY=",".join(keys))
 
 
 async def replayed(settings, *keys) -> str:
@@ -74,7 +74,7 @@ async def test_after_resealing_the_old_key_can_go(
     texts = opened(before, OLD)
     assert {row["place"] for row in before} == {
         *("tool", "webhook_headers", "webhook_url", "webhook_secret", "webhook_previous_secret"),
-        *("provider_key", "idempotency"),
+        *("provider_key", "idempotency", "lasting_key"),
     }
     assert all(any(secret in text for text in texts) for secret in SECRETS)
     assert await replayed(postgres_settings, NEW, OLD) == shown

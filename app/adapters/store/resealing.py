@@ -36,7 +36,7 @@ async def reseal(database: Database, vault: Vault) -> Resealing:
             try:
                 anew = vault.resealed(value["sealed"], purpose=value["purpose"])
             except Unsealable:
-                done.lost += (f"{value['place']} {value['id']}",)
+                done.lost += (f"{value['place']} {value['id']}".rstrip(),)
                 continue
             if anew is None:
                 done.kept += 1

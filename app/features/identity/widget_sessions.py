@@ -76,7 +76,8 @@ class WidgetSessions:
     """Makes and reads the tokens of widget sessions."""
 
     def __init__(self, ports: Ports) -> None:
-        self._vault, self._clock, self._cache = ports.vault, ports.clock, ports.cache
+        self._vault, self._lasting = ports.vault, ports.lasting
+        self._clock, self._cache = ports.clock, ports.cache
         self._system = ports.database.system()
 
     async def open(
@@ -105,14 +106,14 @@ class WidgetSessions:
             token=PREFIX + self._vault.seal(json.dumps(claims), purpose=PURPOSE),
             expires_at=until,
             visitor_id=visitor,
-            visitor_token=VISITOR_PREFIX + self._vault.seal(visitor, purpose=_proof_for(key)),
+            visitor_token=VISITOR_PREFIX + self._lasting.seal(visitor, purpose=_proof_for(key)),
             key=key,
         )
 
     def _proven(self, key: StoredWidgetKey, visitor_token: str | None) -> str | None:
         sealed = (visitor_token or "").removeprefix(VISITOR_PREFIX)
         try:
-            return self._vault.unseal(sealed, purpose=_proof_for(key))
+            return self._lasting.unseal(sealed, purpose=_proof_for(key))
         except Unsealable:
             return None
 

@@ -91,7 +91,7 @@ async def receive_message(
 ) -> None:
     """Records whatever is sent, up to 256 KiB; the address is all that it takes."""
     await limits.take_anonymous(request.state.client_address, what="inboxes")
-    opened = InboxAddresses(ports.vault, ports.settings.public_url).opened(inbox_id, key)
+    opened = InboxAddresses(ports.lasting, ports.settings.public_url).opened(inbox_id, key)
     headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
     service = InboxService(ports, opened.organization_id)
     await service.receive(opened.inbox_id, headers, await _limited_body(request))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.encryption import Unsealable, Vault
+from app.core.encryption import LastingVault, Unsealable
 from app.core.errors import PayloadTooLarge
 from app.core.ids import OrganizationId, new_id
 from app.features.webhooks.delivery_schemas import Inbox, InboxMessage
@@ -34,12 +34,12 @@ class InboxKey:
 class InboxAddresses:
     """Makes addresses that cannot be guessed, and knows its own again."""
 
-    def __init__(self, vault: Vault, public_url: str) -> None:
-        self._vault = vault
+    def __init__(self, lasting: LastingVault, public_url: str) -> None:
+        self._lasting = lasting
         self._base = public_url.rstrip("/") + PATH
 
     def address(self, key: InboxKey) -> str:
-        sealed = self._vault.seal(f"{key.organization_id} {key.inbox_id}", purpose=_PURPOSE)
+        sealed = self._lasting.seal(f"{key.organization_id} {key.inbox_id}", purpose=_PURPOSE)
         return f"{self._base}/{key.inbox_id}/messages/{sealed}"
 
     def opened(self, inbox_id: str, sealed: str) -> InboxKey:
@@ -49,9 +49,10 @@ class InboxAddresses:
             InboxNotFound: it is no key of that inbox.
         """
         try:
-            organization_id, _, named = self._vault.unseal(sealed, purpose=_PURPOSE).partition(" ")
+            text = self._lasting.unseal(sealed, purpose=_PURPOSE)
         except Unsealable:
             raise InboxNotFound from None
+        organization_id, _, named = text.partition(" ")
         if named != inbox_id:
             raise InboxNotFound
         return InboxKey(OrganizationId(organization_id), inbox_id)
@@ -77,7 +78,7 @@ class InboxService:
 
     def __init__(self, ports: Ports, organization_id: OrganizationId) -> None:
         self._organization_id = organization_id
-        self._addresses = InboxAddresses(ports.vault, ports.settings.public_url)
+        self._addresses = InboxAddresses(ports.lasting, ports.settings.public_url)
         self._repository = InboxRepository(ports.database, organization_id)
         self._clock = ports.clock
 

@@ -70,7 +70,7 @@ class Sender:
         self._clock: Clock = ports.clock
         self._vault: Vault = ports.vault
         self._chance = chance
-        self._inboxes = InboxAddresses(ports.vault, ports.settings.public_url)
+        self._inboxes = InboxAddresses(ports.lasting, ports.settings.public_url)
 
     def endpoint(self, batch: Batch) -> Endpoint:
         """The endpoint of a batch."""

@@ -46,7 +46,7 @@ class WebhookService:
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
-        self._inboxes = InboxAddresses(ports.vault, ports.settings.public_url)
+        self._inboxes = InboxAddresses(ports.lasting, ports.settings.public_url)
         self._repository = WebhookRepository(ports.database, caller.organization_id)
 
     async def page(self, *, limit: int, after: str | None, is_active: bool | None) -> list[Webhook]:
