@@ -14,6 +14,7 @@ from app import __version__
 from app.container import PROVIDER_NAMES, SERVER_NAMES, open_ports, start_telemetry
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
+from app.core.misspelt_settings import tell_misspelt
 from app.core.server_process import refuse_workers_apart
 from app.core.settings import Settings, SettingsInvalid, load_settings
 from app.features.agents.router import FEATURE as AGENTS
@@ -65,6 +66,7 @@ from app.web.middleware import RefusalMiddleware, RequestMiddleware
 from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
 from app.web.problem_pages import router as problem_pages
 from app.web.problems import install_problem_handlers
+from app.web.readiness import told_when_ready
 from app.web.routing import paths_of_visitors
 from app.web.starting import StartReport
 from app.web.stopping import told_to_stop
@@ -122,6 +124,7 @@ def create_app(
     """
     chosen = settings or _settings_or_exit()
     configure_logging(chosen)
+    tell_misspelt(chosen.misspelt)
     start_telemetry(chosen)
     app = FastAPI(
         title="Agentes de Conversão API",
@@ -192,8 +195,8 @@ async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[
                 if feature.open is not None:
                     opened[feature.name] = await stack.enter_async_context(feature.open(ports))
             app.state.features = opened
+            await stack.enter_async_context(told_when_ready(ports))
             with told_to_stop(ports.draining):
-                log.info("service_ready", version=__version__)
                 started = True
                 yield
             ports.draining.set()

@@ -155,13 +155,16 @@ async def test_workers_that_share_a_redis_serve(data_dir, cluster, connection):
         process = await started(data_dir, port, log, arguments, **variables)
         told = await told_by(process, log, "service_ready")
     assert "need a Redis" not in told
+    assert '"store":"postgres"' in told
+    assert '"shared_state":"redis"' in told
 
 
 @pytest.mark.parametrize("command", [BY_HAND, AS_MAKE_RUN_DOES], ids=["by hand", "make run"])
 async def test_a_database_that_does_not_answer_is_named_without_its_password(data_dir, command):
     log = data_dir.parent / "waiting.log"
     process = await started(data_dir, free_port(), log, command, DATABASE_URL=NOBODY_LISTENS)
-    told = await told_by(process, log, "service_ready")
+    told = await told_by(process, log, "indexing_paused")
+    assert "service_ready" not in told
     (said,) = (line for line in told.splitlines() if "database_awaited" in line)
     assert "DATABASE_URL cannot be opened" in said
     assert "Connect" in said
@@ -173,7 +176,7 @@ async def test_a_host_that_is_half_a_password_is_told_with_how_to_write_it(data_
     log = data_dir.parent / "waiting.log"
     url = "postgresql://agentes:s3c@ret.invalid/agentes"
     process = await started(data_dir, free_port(), log, DATABASE_URL=url)
-    told = await told_by(process, log, "service_ready")
+    told = await told_by(process, log, "database_awaited")
     (said,) = (line for line in told.splitlines() if "database_awaited" in line)
     assert "in a user name or password, write / ? # @" in said
     assert "ret.invalid" not in told
@@ -255,3 +258,19 @@ async def test_a_default_model_that_nobody_serves_is_refused_with_what_can_be(da
     assert "local, mistral, openai" in said
     told = await refused_start(data_dir, DATABASE_URL=url, DEFAULT_MODEL_ID="openai/gpt-4o-mini")
     assert "Set OPENAI_API_KEY" in errors(told)[0]
+
+
+async def test_a_misspelt_variable_is_told_without_its_value_and_what_is_used_instead(data_dir):
+    log = data_dir.parent / "misspelt.log"
+    variables = {"DATABSE_URL": "postgresql://u:s3cret@db/x", "REDIS_ULR": "redis://:s3cret@r"}
+    process = await started(data_dir, free_port(), log, **variables)
+    told = await told_by(process, log, "service_ready")
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    assert {
+        line["variable"]: line["perhaps_meant"]
+        for line in lines
+        if line["event"] == "setting_unknown" and line["level"] == "warning"
+    } == {"DATABSE_URL": "DATABASE_URL", "REDIS_ULR": "REDIS_URL"}
+    (ready,) = (line for line in lines if line["event"] == "service_ready")
+    assert (ready["store"], ready["shared_state"]) == ("embedded", "memory")
+    assert "s3cret" not in told

@@ -79,12 +79,14 @@ async def comes_up(postgres: PostgresServer, folder: Path, *, silent: bool) -> N
             refused = await client.get("/api/v2/agents")
             assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
             assert int(refused.headers["retry-after"]) >= 1
+            assert "service_ready" not in service.log.read_text()
             await proxy.restore()
             await ready_again(client, within_s=5)
             await an_agent(client)
             told = service.log.read_text()
     assert "Traceback" not in told
     assert told.count("database_awaited") == told.count("database_arrived") == 1
+    assert told.count("service_ready") == 1
 
 
 async def is_told_to_end(postgres: PostgresServer, folder: Path) -> None:
