@@ -4,7 +4,8 @@ import string
 
 import pytest
 
-from app.core.encryption import Unsealable, Vault
+from app.core.encryption import LastingVault, Unsealable, Vault, new_lasting_key
+from app.ports.store import StoreUnavailable
 
 ALPHABET = string.ascii_letters + string.digits + "-_="
 
@@ -35,3 +36,26 @@ def test_older_keys_go_on_reading_and_other_purposes_never_do():
         old.unseal(both.seal("olá", purpose="p"), purpose="p")
     with pytest.raises(Unsealable):
         old.unseal(old.seal("olá", purpose="p"), purpose="q")
+
+
+def test_what_lasts_opens_whatever_key_the_secrets_have():
+    lasting, earlier = LastingVault(StoreUnavailable), Vault((b"old",))
+    for ask in (lasting.seal, lasting.unseal):
+        with pytest.raises(StoreUnavailable):
+            ask("x", purpose="p")
+    key = new_lasting_key()
+    lasting.use(key, earlier=earlier)
+    sealed = lasting.seal("olá", purpose="p")
+    assert lasting.unseal(earlier.seal("de antes", purpose="p"), purpose="p") == "de antes"
+    lasting.use(key, earlier=Vault((b"new",)))
+    assert lasting.unseal(sealed, purpose="p") == "olá"
+    for other in (earlier.seal("de antes", purpose="p"), earlier.seal("x", purpose="q")):
+        with pytest.raises(Unsealable):
+            lasting.unseal(other, purpose="p")
+
+
+def test_a_lasting_key_may_be_what_the_secrets_are_sealed_with():
+    lasting, earlier = LastingVault(StoreUnavailable), Vault((b"old",))
+    lasting.use(earlier.sealing_key(), earlier=Vault((b"new",)))
+    assert earlier.unseal(lasting.seal("olá", purpose="p"), purpose="p") == "olá"
+    assert lasting.unseal(earlier.seal("olá", purpose="p"), purpose="p") == "olá"
