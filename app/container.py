@@ -123,6 +123,12 @@ def _store(settings: Settings) -> StoreAdapter:
     return next(store for store in STORES.values() if store.claims(settings))
 
 
+def _open_for_command(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """The database, also where a service runs over the embedded one."""
+    store = _store(settings)
+    return open_beside(settings) if store.name == "embedded" else store.open(settings)
+
+
 def _arriving(settings: Settings, lasting: LastingVault, arrived: asyncio.Event) -> Arrived:
     async def arrive(database: Database) -> None:
         vault = open_vault(settings)
@@ -198,7 +204,7 @@ async def reseal_database(
         StoreUnavailable: the database cannot be reached.
         StoreRefused: it does not take these credentials.
     """
-    async with _store(settings).open(settings) as database:
+    async with _open_for_command(settings) as database:
         vault = open_vault(settings)
         if new_lasting_key:
             await renew_lasting_key(database, vault)
@@ -223,8 +229,6 @@ async def make_key(settings: Settings, name: str, lasts: timedelta | None) -> st
         StoreRefused: it does not take these credentials.
         CannotStart: the embedded database cannot be opened.
     """
-    store = _store(settings)
-    opened = open_beside if store.name == "embedded" else store.open
     expires_at = None if lasts is None else SystemClock().now() + lasts
-    async with opened(settings) as database:
+    async with _open_for_command(settings) as database:
         return await make_operator_key(database, name=name, expires_at=expires_at)

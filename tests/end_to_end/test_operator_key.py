@@ -45,18 +45,18 @@ def lines(service: Service) -> list[dict[str, object]]:
 
 
 async def test_the_log_tells_in_its_own_form_where_the_key_is(data_dir, cluster, database_name):
-    url = database_url(cluster, database_name)
-    async with running_service(data_dir, DATABASE_URL=url) as service:
+    shared = {"DATABASE_URL": database_url(cluster, database_name), "ENCRYPTION_KEY": "k" * 32}
+    async with running_service(data_dir, **shared) as service:
         (told,) = (line for line in lines(service) if line["event"] == "api_key_created")
         assert told["kept_in"] == str(data_dir / "api_key")
         key = service.key
     elsewhere = data_dir.parent / "other" / "data"
-    async with running_service(elsewhere, key=key, DATABASE_URL=url) as other:
+    async with running_service(elsewhere, key=key, **shared) as other:
         (told,) = (line for line in lines(other) if line["event"] == "api_key_elsewhere")
         assert "python main.py key" in str(told["advice"])
         async with other.client() as client:
             assert (await client.get(KEYS)).status_code == 200
-    async with running_service(data_dir, DATABASE_URL=url) as again:
+    async with running_service(data_dir, **shared) as again:
         assert again.key == key
     events = [line["event"] for line in lines(again)]
     assert (events.count("api_key_created"), events.count("api_key_elsewhere")) == (1, 0)

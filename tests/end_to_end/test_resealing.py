@@ -1,6 +1,10 @@
 """A new ENCRYPTION_KEY: what the old one sealed is read, sealed anew, and the old one dropped."""
 
+import os
+import re
+import tempfile
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -9,6 +13,7 @@ from pydantic import SecretStr
 from app.core.encryption import Vault
 from tests.conftest import database_url, serving
 from tests.end_to_end.test_migrating import run
+from tests.support.service import running_service
 from tests.support.stories import an_agent
 from tests.support.tools import a_tool
 
@@ -107,6 +112,26 @@ async def test_a_key_kept_in_the_folder_is_read_beside_the_one_that_is_set(
     assert (code, told) == (0, "")
     (postgres_settings.data_dir / "encryption_key").unlink()
     assert await replayed(postgres_settings, NEW) == shown
+
+
+async def test_the_embedded_database_is_resealed_beside_the_service_that_runs_over_it():
+    hook = {"name": "W", "url": "https://example.com/w", "events": ["*"]}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # under root, PostgreSQL runs as another user
+        data = Path(folder, "data")
+        async with (
+            running_service(data, ENCRYPTION_KEY=OLD) as service,
+            service.client() as client,
+        ):
+            assert (await client.post("/api/v2/webhooks", json=hook)).status_code == 201
+        both = {"DATA_DIR": str(data), "ENCRYPTION_KEY": f"{NEW},{OLD}"}
+        async with running_service(data, ENCRYPTION_KEY=both["ENCRYPTION_KEY"]):
+            code, said, told = await run("main.py", "reseal", **both)
+            assert (code, told) == (0, "")
+            assert re.match(r"Sealed anew: [1-9]", said)
+        async with running_service(data, ENCRYPTION_KEY=NEW):
+            code, said, _ = await run("main.py", "reseal", **both)
+            assert said.startswith("Sealed anew: 0.")
 
 
 async def test_every_column_that_is_sealed_is_resealed(connection):

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from app.container import open_ports
 from app.features.identity.first_key import FirstKey
@@ -20,6 +21,12 @@ def kept_in(folder) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
+def in_folder(settings, folder):
+    """As another container over the same database has them, with the same ENCRYPTION_KEY."""
+    shared = (SecretStr("k" * 32),)
+    return settings.model_copy(update={"data_dir": folder, "encryption_key": shared})
+
+
 async def names(connection) -> list[str]:
     rows = await connection.fetch(
         "select name from agentes.api_keys where revoked_at is null order by id"
@@ -34,8 +41,8 @@ async def status(url, key) -> int:
 
 
 @pytest.fixture
-async def repository(settings):
-    async with open_ports(settings) as ports:
+async def repository(settings, tmp_path):
+    async with open_ports(in_folder(settings, tmp_path / "another")) as ports:
         yield IdentityRepository(ports.database)
 
 
@@ -51,14 +58,14 @@ def start(repository, tmp_path):
 
 
 async def test_containers_that_come_and_go_share_one_key(settings, tmp_path, connection):
-    async with serving(settings.model_copy(update={"data_dir": tmp_path / "one"})):
+    async with serving(in_folder(settings, tmp_path / "one")):
         pass
     key = kept_in(tmp_path / "one")
     for name in ("two", "three"):
-        async with serving(settings.model_copy(update={"data_dir": tmp_path / name})) as url:
+        async with serving(in_folder(settings, tmp_path / name)) as url:
             assert await status(url, key) == 200
         assert kept_in(tmp_path / name) is None
-    async with serving(settings.model_copy(update={"data_dir": tmp_path / "one"})) as url:
+    async with serving(in_folder(settings, tmp_path / "one")) as url:
         assert kept_in(tmp_path / "one") == key
         assert await status(url, key) == 200
     assert await names(connection) == ["First key"]
@@ -134,7 +141,7 @@ async def test_a_folder_of_elsewhere_is_left_as_it_is(
     stray = kept_in(tmp_path / "stray")
     assert await start("stray") == stray
     assert await names(connection) == ["First key"]
-    async with serving(settings.model_copy(update={"data_dir": tmp_path / "third"})) as url:
+    async with serving(in_folder(settings, tmp_path / "third")) as url:
         assert [await status(url, key) for key in (old, stray)] == [200, 401]
 
 
