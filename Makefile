@@ -18,7 +18,7 @@ TWICE := --reruns 1 -rR
 APART := tests/faults tests/adapters/shared tests/conformance
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo run migrate reseal dump test faults fuzz check format clean bytecode
+.PHONY: help demo run migrate key reseal dump test faults fuzz check format clean bytecode
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -32,6 +32,9 @@ run: $(SERVICE) ## Serve the API on PORT (8000), with its data in DATA_DIR (.dat
 
 migrate: $(SERVICE) ## Bring the database at DATABASE_URL to the newest schema
 	@$(PY) main.py migrate
+
+key: $(SERVICE) ## Make an API key that may do everything, and print it once
+	@$(PY) main.py key
 
 reseal: $(SERVICE) ## Seal all secrets anew under the first key of ENCRYPTION_KEY
 	@$(PY) main.py reseal

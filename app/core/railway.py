@@ -17,6 +17,8 @@ SEALED = (
     " key made in this container is gone with the next deploy, and with it every stored secret."
 )
 
+EDGE_HEADER = "X-Real-IP"
+
 
 def found_on_railway(variables: Mapping[str, str]) -> dict[str, str]:
     """What need not be set there: data on the volume, the public address, who the clients are.
@@ -26,7 +28,10 @@ def found_on_railway(variables: Mapping[str, str]) -> dict[str, str]:
     """
     if not variables.get("RAILWAY_ENVIRONMENT_ID"):
         return {}
-    found = {"TRUSTED_PROXIES": "0.0.0.0/0,::/0", "CLIENT_ADDRESS_HEADER": "X-Real-IP"}
+    found: dict[str, str] = {}
+    # Another header than the one that the edge overwrites is anybody's, until proxies are named.
+    if variables.get("CLIENT_ADDRESS_HEADER", EDGE_HEADER).lower() == EDGE_HEADER.lower():
+        found = {"TRUSTED_PROXIES": "0.0.0.0/0,::/0", "CLIENT_ADDRESS_HEADER": EDGE_HEADER}
     if volume := variables.get("RAILWAY_VOLUME_MOUNT_PATH"):
         found["DATA_DIR"] = volume
     if domain := variables.get("RAILWAY_PUBLIC_DOMAIN"):

@@ -101,3 +101,11 @@ def test_proxies_that_are_named_there_stand():
     settings = load_settings(ON_RAILWAY | KEY | DATABASE | mine)
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8"]
     assert settings.client_address_header == "CF-Connecting-IP"
+
+
+def test_another_header_there_is_believed_from_proxies_that_are_named_alone():
+    settings = load_settings(ON_RAILWAY | KEY | DATABASE | {"CLIENT_ADDRESS_HEADER": "X-Client"})
+    headers = [(b"x-client", b"6.6.6.6"), (b"x-real-ip", b"1.2.3.4")]
+    scope = {"type": "http", "client": ("100.64.0.3", 1), "headers": headers}
+    read = client_address(scope, settings.trusted_proxies, settings.client_address_header)
+    assert read == "100.64.0.3"

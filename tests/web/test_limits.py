@@ -6,11 +6,11 @@ from ipaddress import ip_network
 
 import httpx2
 import pytest
-from structlog.testing import capture_logs
 
 from app.web.client_address import client_address, counted_as
 from tests.conftest import serving
 from tests.support.clerk import running_clerk
+from tests.support.log_lines import log_lines
 from tests.support.run_streams import Endless, over
 from tests.support.stories import an_agent
 
@@ -200,7 +200,7 @@ def test_a_header_that_the_proxy_overwrites_tells_the_address_alone(peer, writte
 
 
 async def test_a_proxy_that_nobody_has_named_is_warned_of_once(client):
-    with capture_logs() as lines:
+    with log_lines() as lines:
         for _ in range(2):
             await client.get("/health/live", headers={"X-Forwarded-For": "1.2.3.4"})
     assert [line["event"] for line in lines].count("forwarded_header_ignored") == 1

@@ -17,6 +17,7 @@ from app.adapters.store.supabase import POOL_SIZE, open_supabase
 from app.core.settings import Settings
 from app.ports.store import Database, StoreConflict, StoreRefused, StoreUnavailable
 from tests.support.completions_server import CompletionsServer, Script, completions_server
+from tests.support.log_lines import log_lines
 from tests.support.service import ROOT, free_port
 from tests.support.supabase_lite import JWT_SECRET, PUBLISHABLE_KEY, SECRET_KEY, token
 
@@ -79,13 +80,13 @@ async def test_a_key_that_may_not_call_is_told(key, supabase_url):
     assert "SUPABASE_SERVICE_KEY" in await why_not(project(supabase_url, key))
 
 
-async def test_nobody_at_the_address_is_told_and_waited_for(capsys):
-    async with open_supabase(project(f"http://127.0.0.1:{free_port()}")) as database:
-        with pytest.raises(StoreUnavailable):
-            await database.ping()
-    told = capsys.readouterr().out
-    assert "database_awaited" in told
-    assert "SUPABASE_URL does not answer" in told
+async def test_nobody_at_the_address_is_told_and_waited_for():
+    with log_lines() as lines:
+        async with open_supabase(project(f"http://127.0.0.1:{free_port()}")) as database:
+            with pytest.raises(StoreUnavailable):
+                await database.ping()
+    (told,) = (line for line in lines if line["event"] == "database_awaited")
+    assert "SUPABASE_URL does not answer" in told["reason"]
 
 
 async def pinged(database: Database) -> None:
