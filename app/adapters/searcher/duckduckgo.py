@@ -29,6 +29,8 @@ HOW_TO_INSTALL = (
 )
 # It takes a thread of the loop's few for as long as a search lasts.
 AT_ONCE = 4
+# What the package raises where no engine failed, and none had anything.
+FOUND_NOTHING = "No results found."
 _REGIONS = {"pt-BR": "br-pt", "pt-PT": "pt-pt", "en": "us-en", "es": "es-es"}
 
 
@@ -75,6 +77,8 @@ class DuckDuckGo:
                 backend="duckduckgo",
             )
         except Exception as error:
+            if str(error) == FOUND_NOTHING:
+                return []
             raise _translated(error) from error
 
 
@@ -82,7 +86,7 @@ def _translated(error: Exception) -> SearchFailed:
     # By name: without the package its exceptions cannot be imported.
     if type(error).__name__ == "RatelimitException":
         return SearchLimited("DuckDuckGo takes no more searches for now.")
-    return SearchFailed("DuckDuckGo did not answer, or found nothing.")
+    return SearchFailed("DuckDuckGo did not answer.")
 
 
 SEARCHER = Searcher(name="duckduckgo", needs=frozenset(), search=DuckDuckGo().search)

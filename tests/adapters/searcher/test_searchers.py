@@ -334,7 +334,7 @@ async def test_duckduckgo_is_searched_by_its_package():
     ("raised", "failure"),
     [
         (Package.RatelimitException("202"), SearchLimited),
-        (RuntimeError("No results found."), SearchFailed),
+        (RuntimeError("error sending request"), SearchFailed),
         (ValueError("a bug"), SearchFailed),
     ],
 )
@@ -348,6 +348,10 @@ async def test_without_the_package_it_says_how_to_install_it():
     with pytest.raises(SearchEngineMissing, match=r"pip install ddgs==9\.16\.1") as missing:
         await SEARCHERS["duckduckgo"].search(a_query(), Access(), None)
     assert missing.value.status == 409
+
+
+async def test_a_search_that_finds_nothing_has_not_failed():
+    assert await by_package(Package(RuntimeError("No results found."))) == ()
 
 
 async def test_a_package_that_hangs_is_not_waited_for():

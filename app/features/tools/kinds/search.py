@@ -15,8 +15,9 @@ from app.features.tools.kinds.kind import (
     WebPage,
 )
 from app.ports import Ports
+from app.ports.fetch import AddressRefused
 from app.ports.meter import noted
-from app.ports.searcher import Access, SafeSearch, WebQuery
+from app.ports.searcher import Access, SafeSearch, SearchEngineMissing, WebQuery
 
 MAX_QUERY_CHARS = 400
 # Kept back from the tool's time, so that a slow engine is told as one and not as a slow tool.
@@ -96,7 +97,8 @@ async def _call(
     key = config.api_key.get_secret_value() if config.api_key else None
     access = Access(api_key=key, base_url=config.base_url)
     searcher = context.ports.searchers[config.engine]
-    with noted(context.ports.meter, "searcher", searcher.name):
+    nobody_called = (SearchEngineMissing, AddressRefused)
+    with noted(context.ports.meter, "searcher", searcher.name, unless=nobody_called):
         found = await searcher.search(query, access, context.ports.fetch)
     results = [{"title": each.title, "url": each.url, "snippet": each.snippet} for each in found]
     return ToolResult(
