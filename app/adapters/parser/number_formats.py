@@ -15,6 +15,8 @@ Look = Callable[[float], str]
 # Excel itself takes no longer ones.
 _MAX_CODE_CHARS = 255
 MAX_DECIMALS = 10
+# More than a number has here, and than any code for one.
+_MAX_PLACES = 32
 # From here on a float does not hold every unit, and a decimal of 28 digits not every place.
 TOO_LARGE = 1e15
 # Below this a float is rounded as its digits would be, unless it is that close to half a place.
@@ -24,11 +26,15 @@ GROUPING = frozenset(" .,'")
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|(?P<gap>[_*].)|(?P<digit>[0#?])|(?P<point>\.)'
     r"|(?P<comma>,)|(?P<percent>%)|(?P<end>;)|\[\$(?P<currency>[^]-]*)(?:-[^]]*)?\]"
-    r"|(?P<dollar>[A-Z]{0,2}\$)|(?P<sign>[-+() :!€£¥])"
-    r"|\[(?P<colour>black|blue|cyan|green|magenta|red|white|yellow|color ?\d+)\]",
+    r"|(?P<dollar>[A-Z]{0,2}\$)|(?P<sign>[-−+() :!€£¥])"
+    r"|\[(?P<colour>black|blue|cyan|green|magenta|red|white|yellow|color ?\d+)\]|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
+_PARTS = ("digit", "point", "comma", "percent", "other")
 _Parts = Sequence[tuple[str, str]]
+_SIGN_AHEAD = re.compile(r"^[-−+] ?|(?<=[ $€£¥])[-−+](?= ?$)")
+# How numbers below zero are marked, and spaces; what else there is says more than that.
+_WITHOUT_SIGNS = str.maketrans("", "", "-−+() ")
 
 
 def plain(value: float) -> str:
@@ -53,8 +59,10 @@ class Amount:
         if not abs(value) < TOO_LARGE:
             return plain(value)
         number = self.number(abs(value))
+        if value > 0:
+            return f"{self.before}{number}{self.after}"
         sign = "-" if value < 0 and number.strip("0.") else ""
-        return f"{sign}{self.before}{number}{self.after}"
+        return f"{sign}{_SIGN_AHEAD.sub('', self.before)}{number}{self.after}"
 
     def number(self, value: float) -> str:
         """Without what stands around it; of what is neither below zero nor too large."""
@@ -92,16 +100,37 @@ class _Mask:
         return "".join(part or next(numbers) for part in self.parts).strip()
 
 
+@dataclass(frozen=True, slots=True)
+class _Partly:
+    """A look of numbers above zero: where others are shown with other words, they are bare."""
+
+    look: Look
+    is_bare_below: bool
+    is_bare_at_zero: bool
+
+    def __call__(self, value: float) -> str:
+        is_bare = (self.is_bare_below and value < 0) or (self.is_bare_at_zero and value == 0)
+        return plain(value) if is_bare else self.look(value)
+
+
 @lru_cache(maxsize=1_000)
 def look_of(code: str) -> Look | None:
     """What a format's code makes of numbers; nothing where a bare number says as much.
 
     Also where it says more than is known here: fractions, powers, conditions, scaled numbers. Of
-    the sections of a code the first counts: what is below zero has its sign instead.
+    the sections of a code the first counts: what is below zero has its sign instead, unless the
+    section for it has other words.
     """
-    parts = _parts(code) if len(code) <= _MAX_CODE_CHARS else []
+    first, *others = _sections(code) if len(code) <= _MAX_CODE_CHARS else [[]]
+    look = _look(first)
+    below, zero, *_ = *(_words(section) != _words(first) for section in others), False, False
+    return _Partly(look, below, zero) if look and (below or zero) else look
+
+
+def _look(parts: _Parts) -> Look | None:
     places = [n for n, (kind, _) in enumerate(parts) if kind in ("digit", "point", "comma")]
-    if not any(kind == "digit" for kind, _ in parts):
+    digits = sum(kind == "digit" for kind, _ in parts)
+    if not 0 < digits <= _MAX_PLACES or any(kind == "other" for kind, _ in parts):
         return None
     body = parts[places[0] : places[-1] + 1]
     before, after = parts[: places[0]], parts[places[-1] + 1 :]
@@ -110,24 +139,27 @@ def look_of(code: str) -> Look | None:
     return _amount(before, body, after)
 
 
-def _parts(code: str) -> list[tuple[str, str]]:
-    """The first section of a code: digits, points, commas, percentages and texts, or nothing."""
-    parts: list[tuple[str, str]] = []
-    at = 0
-    while at < len(code):
-        found = _TOKEN.match(code, at)
-        if found is None:
-            return []
-        kind, at = found.lastgroup or "", found.end()
+def _sections(code: str) -> list[list[tuple[str, str]]]:
+    """Digits, points, commas, percentages, texts and what else there is, by section."""
+    sections: list[list[tuple[str, str]]] = [[]]
+    for found in _TOKEN.finditer(code):
+        kind = found.lastgroup or ""
         if kind == "end":
-            break
-        if kind in ("digit", "point", "comma", "percent"):
-            parts.append((kind, found[0]))
+            sections.append([])
+        elif kind in _PARTS:
+            sections[-1].append((kind, found[0]))
         elif kind == "gap":
-            parts.append(("text", " "))
+            sections[-1].append(("text", " "))
         elif kind != "colour" and found[kind]:
-            parts.append(("text", f" {found[kind]} " if kind == "currency" else found[kind]))
-    return parts
+            text = f" {found[kind]} " if kind == "currency" else found[kind]
+            sections[-1].append(("text", text))
+    return sections
+
+
+def _words(parts: _Parts) -> str:
+    """What a section says beside the number and its sign."""
+    kinds = ("text", "percent", "other")
+    return _joined([part for part in parts if part[0] in kinds]).translate(_WITHOUT_SIGNS)
 
 
 def _mask(parts: _Parts, body: _Parts) -> Look | None:
