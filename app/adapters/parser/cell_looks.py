@@ -50,7 +50,10 @@ def no_looks(_number: int, _name: str) -> Looks:
 
 
 def pieces(source: IO[bytes], sign: bytes) -> Iterator[bytes]:
-    """A file in pieces, none of which ends between a `sign` and the next. Damage ends it."""
+    """A file in pieces that end where a `sign` begins, unless the next one is far away.
+
+    Damage ends it, and a tag that goes on and on.
+    """
     rest = b""
     try:
         with source:
@@ -60,8 +63,18 @@ def pieces(source: IO[bytes], sign: bytes) -> Iterator[bytes]:
                 if place > 0:
                     yield rest[:place]
                     rest = rest[place:]
+                elif place < 0:
+                    rest = _end_of(rest, sign)
                 elif len(rest) > _MAX_TAG_BYTES:
-                    return
+                    if b">" not in rest:
+                        return
+                    yield rest
+                    rest = _end_of(rest, sign)
         yield rest
     except (zipfile.BadZipFile, zlib.error, EOFError):
         return
+
+
+def _end_of(rest: bytes, sign: bytes) -> bytes:
+    """What may be the beginning of a sign."""
+    return rest[max(0, len(rest) - len(sign) + 1) :]

@@ -22,6 +22,8 @@ _TAG = re.compile(
     rb"(?:\s*<text:p(?:\s[^<>]*)?>([^<]*)</text:p>)?"
 )
 _TIMES = re.compile(rb"""\stable:number-(?:columns|rows)-repeated\s*=\s*["']([0-9]{1,7})["']""")
+# An attribute, not what looks like one within a formula.
+_VALUE = re.compile(rb"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*?\s+office:value\s*=""")
 
 
 class _Sheets:
@@ -58,7 +60,8 @@ def _rows(source: IO[bytes]) -> Iterator[tuple[int, LooksOfRows]]:
         elif kind == b"table-row":
             first, last, column = last + 1, last + times, 0
         else:
-            if text and kind == b"table-cell":
+            # Only cells with a value are laid out, however often they repeat.
+            if text and kind == b"table-cell" and _VALUE.match(attributes):
                 look = partial(as_displayed, text)
                 for place in range(column, min(column + times, _MAX_COLUMNS)):
                     looks[place] = look

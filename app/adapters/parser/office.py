@@ -8,6 +8,8 @@ from app.adapters.parser.xml_reading import read_xml
 from app.ports.parser import DocumentEmpty, DocumentUnreadable, DocumentWithoutText
 
 OLE_SIGN = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# A document with a link on each of its lines has fewer. It takes time to pass over them.
+MAX_RELATIONS = 200_000
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -50,13 +52,17 @@ class Relations:
 
 
 def relations_of(archive: Archive, part: str) -> Relations:
-    """Those of a part, or of the file itself if it is named "": none where it has no list."""
+    """Those of a part, or of the file itself if it is named "": none where it has no list.
+
+    Raises:
+        DocumentUnreadable: the list is damaged, or too long.
+    """
     folder, _, name = part.rpartition("/")
     listing = f"{folder}/_rels/{name}.rels".lstrip("/")
     relations = Relations(part)
     if listing in archive.names:
         with archive.open(listing) as source:
-            read_xml(source, relations)
+            read_xml(source, relations, MAX_RELATIONS)
     return relations
 
 

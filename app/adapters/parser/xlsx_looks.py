@@ -12,8 +12,10 @@ from app.adapters.parser.office import Relations, main_part, relations_of
 from app.adapters.parser.xml_reading import read_xml
 from app.ports.parser import DocumentTooComplex, DocumentUnreadable
 
-# Excel knows 65,490 styles of cells. All else in the file counts too: it takes time to pass over.
+# Excel knows 65,490 styles of cells, and some 250 codes beside its own, each of which takes time.
 MAX_STYLES = 70_000
+MAX_CODES = 5_000
+# All else in the file counts too: it takes time to pass over.
 MAX_ELEMENTS = 700_000
 # Formats that a file need not spell out. Excel in other languages than English spells out those
 # with a currency, as theirs is another.
@@ -43,11 +45,9 @@ class _Styles:
         self.formats: list[str] = []
         # Both names occur elsewhere too, where they say nothing about cells.
         self._within = ""
-        self._elements = 0
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self.formats) > MAX_STYLES:
+        if len(self.codes) > MAX_CODES or len(self.formats) > MAX_STYLES:
             raise DocumentTooComplex
         if name in ("numFmts", "cellXfs"):
             self._within = name
@@ -65,7 +65,8 @@ class _Styles:
 
     def looks(self) -> list[Look | None]:
         """By the number of the style."""
-        return [look_of(self.codes.get(number, "")) for number in self.formats]
+        looks = {number: look_of(self.codes.get(number, "")) for number in set(self.formats)}
+        return [looks[number] for number in self.formats]
 
 
 class _Book:
@@ -95,7 +96,7 @@ def looks_in(parts: Archive) -> LooksOf:
             return no_looks
         book = _Book()
         with parts.open(part) as source:
-            read_xml(source, book)
+            read_xml(source, book, MAX_ELEMENTS)
     except DocumentUnreadable:
         return no_looks
 
@@ -111,7 +112,7 @@ def _styles(parts: Archive, relations: Relations) -> Sequence[Look | None]:
     name = next(iter(relations.of_kind("styles")), "xl/styles.xml")
     if name in parts.names:
         with parts.open(name) as source:
-            read_xml(source, styles)
+            read_xml(source, styles, MAX_ELEMENTS)
     return styles.looks()
 
 
@@ -127,12 +128,17 @@ def _rows(source: IO[bytes], looks: Sequence[Look | None]) -> Iterator[LooksOfRo
         if not letters and (place := _PLACE.search(rest)):
             letters, digits = place.groups()
         column = column_number(letters) - 1 if letters else column
-        if look := by_style.get(int(style) if style else _found(_STYLE, rest, 0)):
+        look = by_style.get(int(style) if style else _found(_STYLE, rest, 0))
+        if look or column in cells:
             its_row = int(digits) - 1 if digits else row
-            if its_row != last:
+            if look and its_row != last:
                 yield last, last, cells
                 last, cells = its_row, {}
-            cells[column] = look
+            if look:
+                cells[column] = look
+            elif its_row == last:
+                # The same place once more: of the two this is what is read.
+                del cells[column]
         column += 1
     yield last, last, cells
 

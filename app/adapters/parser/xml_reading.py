@@ -33,9 +33,10 @@ class Listener(Protocol):
 class _Target:
     """The listener as lxml calls one."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, most: int | None) -> None:
         self._listener = listener
         self._depth = 0
+        self._left = most
         self.data = listener.data
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -43,6 +44,10 @@ class _Target:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise _excessive()
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise DocumentTooComplex("A list in it has too many entries. Split it.")
         # Of `id` and `r:id` the one that has a namespace is the reference.
         ordered = sorted(attributes, key=lambda key: key[0] == "{")
         self._listener.start(_local(tag), {_local(key): attributes[key] for key in ordered})
@@ -63,17 +68,18 @@ def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def read_xml(source: IO[bytes], listener: Listener) -> None:
-    """Tell the listener all that is in the file.
+def read_xml(source: IO[bytes], listener: Listener, most: int | None = None) -> None:
+    """Tell the listener all that is in the file, of `most` elements if that is given.
 
     Raises:
         DocumentUnreadable: it is not well-formed, has a DTD, or cannot be unpacked.
-        DocumentTooComplex: it is nested too deeply, or a name or a text in it is too long.
+        DocumentTooComplex: it is nested too deeply, has too many elements, or a name or a text in
+            it is too long.
     """
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
     parser = etree.XMLParser(
-        target=_Target(listener),
+        target=_Target(listener, most),
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

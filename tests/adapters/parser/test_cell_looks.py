@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.adapters.parser import PARSERS
+from app.adapters.parser import PARSERS, ods_looks
+from app.adapters.parser.archive import Archive
 from app.adapters.parser.sandbox.orders import Limits
 from app.adapters.parser.sandbox.process_sandbox import open_sandbox
 from app.ports.parser import Cut
@@ -180,15 +181,32 @@ CELLS = '<row r="1"><c r="A1" s="1"><v>0.15</v></c></row>'
         sheet_styles("0%").replace("</dxfs>", "<a/>" * 800_000 + "</dxfs>"),
         sheet_styles("0%", *range(80_000)),
         sheet_styles("0%").replace('"0%"', f'"{"0" * 11_000_000}%"'),
+        sheet_styles("0%", *(f'0" {n}"' for n in range(6_000))),
         "<styleSheet/>",
     ],
-    ids=["missing", "entities", "deep", "elements", "styles", "a long code", "empty"],
+    ids=["missing", "entities", "deep", "elements", "styles", "a long code", "codes", "empty"],
 )
 def test_styles_that_cannot_be_read_leave_bare_numbers_and_take_little_time(monkeypatch, styles):
     monkeypatch.setattr("app.adapters.parser.archive.MAX_RATIO", 10_000)
     more = {} if styles is None else {"xl/styles.xml": styles}
     content = xlsx_with({"A": raw_sheet(CELLS)}, **more)
     assert text_of(content) == "# A\n\n0.15"
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels"])
+def test_a_list_of_parts_that_goes_on_and_on_leaves_bare_numbers(monkeypatch, part):
+    monkeypatch.setattr("app.adapters.parser.archive.MAX_RATIO", 10_000)
+    content = book(CELLS, formats=("0%",))
+    listed = Archive(content).read(part).decode()
+    head, mark, end = listed.rpartition("</")
+    longer = {part: f"{head}<a>{'<b/>' * 800_000}</a>{mark}{end}"}
+    assert text_of(content) == "# A\n\n15%"
+    assert text_of(book(CELLS, formats=("0%",), **longer)) == "# A\n\n0.15"
+
+
+def test_of_two_cells_of_one_place_the_later_one_counts():
+    rows = '<row r="1"><!-- <c r="A1" s="1"> --><c r="A1"><v>15</v></c><c r="B1" s="1"/></row>'
+    assert text_of(book(rows, formats=("0%",))) == "# A\n\n15"
 
 
 async def test_looks_are_read_within_the_sandbox():
@@ -276,3 +294,25 @@ def test_looks_of_ods_cells_are_in_their_places_though_cells_and_rows_repeat():
         "# A\n\n- 50% — R$ 0.50 — R$ 0.50\n- R$ 0.50 — R$ 0.50 — 0.5\n- R$ 0.50 — R$ 0.50 — 0.5"
         "\n\n# B\n\n0.5\n\n# C\n\n50%"
     )
+
+
+def test_an_ods_cell_without_a_value_has_no_look_however_often_it_repeats():
+    repeated = 'table:number-columns-repeated="16384"'
+    formula = 'table:formula="of:=&quot; office:value=&quot;"'
+    cell = f"<table:table-cell {formula} {repeated}><text:p>x%</text:p></table:table-cell>"
+    content = open_document(
+        "spreadsheet",
+        ods_table(
+            "A", ODS_ROW.format("", cell) * 300, ODS_ROW.format("", ods_cell("float", 5, "5 kg"))
+        ),
+    )
+    looks = ods_looks.looks_in(Archive(content))(0, "A")
+    assert [len(looks.of_row(number)) for number in (0, 299, 300)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("far", ["", "<table:shapes/>"])
+def test_looks_of_ods_cells_are_found_however_much_stands_before_them(monkeypatch, far):
+    monkeypatch.setattr("app.adapters.parser.archive.MAX_RATIO", 10_000)
+    more = "<text:tracked-changes>" + "<text:p>x</text:p>" * 100_000 + "</text:tracked-changes>"
+    table = ods_table("A", ODS_ROW.format("", ods_cell("percentage", 0.15, "15%")))
+    assert text_of(open_document("spreadsheet", far + more + table)) == "# A\n\n15%"
