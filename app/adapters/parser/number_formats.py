@@ -123,7 +123,8 @@ def look_of(code: str) -> Look | None:
     """
     first, *others = _sections(code) if len(code) <= _MAX_CODE_CHARS else [[]]
     look = _look(first)
-    below, zero, *_ = *(_words(section) != _words(first) for section in others), False, False
+    words = _words(first)
+    below, zero, *_ = *(_words(section) != words for section in others[:2]), False, False
     return _Partly(look, below, zero) if look and (below or zero) else look
 
 

@@ -61,7 +61,7 @@ def _rows(source: IO[bytes]) -> Iterator[tuple[int, LooksOfRows]]:
             first, last, column = last + 1, last + times, 0
         else:
             # Only cells with a value are laid out, however often they repeat.
-            if text and kind == b"table-cell" and _VALUE.match(attributes):
+            if text and kind == b"table-cell" and _has_value(attributes):
                 look = partial(as_displayed, text)
                 for place in range(column, min(column + times, _MAX_COLUMNS)):
                     looks[place] = look
@@ -73,6 +73,10 @@ def _rows(source: IO[bytes]) -> Iterator[tuple[int, LooksOfRows]]:
 def _tags(source: IO[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
     for piece in pieces(source, b"<table:"):
         yield from _TAG.findall(piece)
+
+
+def _has_value(attributes: bytes) -> bool:
+    return b"office:value" in attributes and _VALUE.match(attributes) is not None
 
 
 def _times(attributes: bytes) -> int:
