@@ -114,6 +114,20 @@ async def test_a_child_outlives_the_sigterm_that_all_processes_of_a_service_get(
     assert type(failure) is DocumentTooComplex
 
 
+async def test_a_sigterm_to_a_child_that_only_starts_says_nothing_of_the_document(sandbox):
+    async def terminate() -> None:
+        while not (found := children()):
+            await asyncio.sleep(0)
+        found[0].suspend()
+        assert found[0].nice() == 0, "it has begun already"
+        found[0].terminate()
+        found[0].resume()
+
+    reading = sandbox.chunks(PARSERS["echo"], b"x", CUT)
+    _, failure = await asyncio.gather(terminate(), reading, return_exceptions=True)
+    assert type(failure) is ParsingUnavailable
+
+
 async def test_a_child_dies_with_the_service_that_started_it():
     program = (
         "import asyncio; from tests.support.hostile_parsers import PARSERS;"

@@ -104,7 +104,7 @@ def _chunks(ended: Ended, order: Order) -> tuple[TextChunk, ...]:
     return said
 
 
-def _failure(ended: Ended, order: Order) -> DocumentUnreadable:
+def _failure(ended: Ended, order: Order) -> DocumentUnreadable | ParsingUnavailable:
     limits = order.limits
     log.warning(
         "parser_killed", parser=order.parser, exit_code=ended.exit_code, stopped=ended.stopped
@@ -119,6 +119,10 @@ def _failure(ended: Ended, order: Order) -> DocumentUnreadable:
             # is short.
             what = f"{limits.cpu_s} s of computing, or more memory than there is"
             return too_complex(what, limits)
+        case None, signal.SIGTERM:
+            # Not from us: all processes of a service get it as the service is stopped, and a child
+            # ignores it only once it has begun. The file was not looked at.
+            return ParsingUnavailable("The process that reads files was stopped as it began.")
         case _:
             return DocumentUnreadable(
                 "Reading it failed: the file is damaged, or more complex than can be read."
