@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from app.core.errors import ServiceUnavailable
+from app.core.errors import CannotStart, ServiceUnavailable
+from app.core.kept_files import keep_once
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
+# As for each of ENCRYPTION_KEY (`core/settings.py`).
+KEY_CHARS = 32
 
 
 class Unsealable(Exception):
@@ -141,22 +144,32 @@ def _text(raw: bytes) -> str:
 
 
 def kept_key(path: Path) -> bytes | None:
-    """The key in this file; None where there is none."""
+    """The key in this file; None where there is none.
+
+    Raises:
+        CannotStart: what is in it is no key: anybody could guess what is sealed with it.
+    """
     try:
-        return path.read_bytes().strip() or None
+        key = path.read_bytes().strip()
     except FileNotFoundError:
         return None
+    if len(key) < KEY_CHARS:
+        raise CannotStart(
+            f"{path} holds no key: it is empty, or shorter than {KEY_CHARS} characters. Put it back"
+            " from a backup; or remove it, where ENCRYPTION_KEY is set or nothing was sealed with"
+            " it, and start again."
+        )
+    return key
 
 
 def keep_key(path: Path) -> bytes:
-    """The key in this file, made (0600) at the first call."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes().strip()
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_bytes().strip()
+    """The key in this file, made (0600) at the first call.
+
+    Raises:
+        CannotStart: as `kept_key` does.
+    """
+    key = kept_key(path)
+    while key is None:
+        keep_once(path, base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode())
+        key = kept_key(path)
+    return key

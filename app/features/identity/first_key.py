@@ -1,13 +1,12 @@
 """The key that a newcomer finds in the data folder, where nobody signs in through Clerk."""
 
 import asyncio
-import os
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 
 import structlog
 
+from app.core.kept_files import keep_anew, keep_once
 from app.features.identity.keys import ApiKey, new_key, read_key
 from app.features.identity.repository import LOCAL, IdentityRepository
 
@@ -58,7 +57,7 @@ class FirstKey:
             log.info("api_key_elsewhere", organization=LOCAL, advice=ELSEWHERE)
         elif self._is_new:
             if _kept_key(self._path) != self._key:
-                _draft(self._path, self._key).replace(self._path)
+                keep_anew(self._path, self._key.text)
             log.info("api_key_created", organization=LOCAL, kept_in=str(self._path))
 
     def _withdraw(self) -> None:
@@ -75,17 +74,10 @@ def _kept_or_new(path: Path) -> tuple[ApiKey, bool]:
     if kept := _kept_key(path):
         return kept, False
     key = new_key()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path, key)
-    try:
-        os.link(draft, path)
-    except OSError:
+    if not keep_once(path, key.text):
         if kept := _kept_key(path):
-            draft.unlink()
             return kept, False
-        draft.replace(path)  # no key is in it, or the file system knows no links
-    else:
-        draft.unlink()
+        keep_anew(path, key.text)  # no key is in it
     return key, True
 
 
@@ -93,13 +85,3 @@ def _kept_key(path: Path) -> ApiKey | None:
     with suppress(FileNotFoundError):
         return read_key(path.read_text().strip())
     return None
-
-
-def _draft(path: Path, key: ApiKey) -> Path:
-    """A file beside it with the key, on the disk; nobody else may read it."""
-    handle, name = mkstemp(prefix="api_key.", dir=path.parent)  # 0600
-    with os.fdopen(handle, "w") as file:
-        file.write(key.text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
