@@ -47,6 +47,7 @@ SYSTEM_FUNCTIONS = {
     "file_removals_done_v1",
     "files_sweep_v1",
     "files_sweep_v2",
+    "functions_strayed_v1",
     "idempotency_purge_v1",
     "inboxes_purge_v1",
     "lanes_mend_v1",

@@ -17,7 +17,12 @@ from app.adapters.store.connections import (
 )
 from app.adapters.store.failures import CONNECTION_FAILURE, failure_of
 from app.adapters.store.migrations import migrate, read_migrations
-from app.adapters.store.schema import LIST_FUNCTION, require_newest
+from app.adapters.store.schema import (
+    LIST_FUNCTION,
+    STRAYED_FUNCTION,
+    require_newest,
+    require_none_strayed,
+)
 from app.core.addresses import ENCODED
 from app.core.settings import Settings
 from app.ports.store import (
@@ -87,7 +92,7 @@ async def migrate_postgres(settings: Settings) -> list[str]:
 
 
 async def _ensure_schema(connection: asyncpg.Connection) -> None:
-    """Migrate; a user that may not is served where there is nothing to migrate."""
+    """Migrate; a user that may not is served where there is nothing to migrate or hand back."""
     try:
         await migrate(connection, read_migrations())
     except asyncpg.InsufficientPrivilegeError:
@@ -98,6 +103,8 @@ async def _ensure_schema(connection: asyncpg.Connection) -> None:
         except (asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError):
             recorded = None
         require_newest(recorded, variable="DATABASE_URL")
+        strayed = await connection.fetchval(f"select public.{STRAYED_FUNCTION}()::integer")
+        require_none_strayed(strayed or 0, variable="DATABASE_URL")
 
 
 async def _is_pooled(settings: Settings, connection: asyncpg.Connection) -> bool:
@@ -119,6 +126,7 @@ async def open_postgres(settings: Settings, arrived: Arrived = nothing_first) ->
         StoreUnavailable: it could not be reached for a long time; ends what uses the context.
         MigrationFailed: its schema cannot be brought up to date.
         SchemaOutdated: its schema is too old, and this user may not change it.
+        FunctionsStrayed: its functions are whoever's restored it, whom this user is not.
         Exception: what `arrived` raised.
     """
     database = PostgresDatabase()

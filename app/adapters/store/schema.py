@@ -6,10 +6,15 @@ from app.core.errors import CannotStart
 # From this migration on, each writes its version into the database; it stands for all before it.
 FIRST_RECORDED = "20261124001100"
 LIST_FUNCTION = "migrations_list_v1"
+STRAYED_FUNCTION = "functions_strayed_v1"
 
 
 class SchemaOutdated(CannotStart):
     """The database lacks migrations; the message says which, and the command that applies them."""
+
+
+class FunctionsStrayed(CannotStart):
+    """Functions run as another role than they are meant to; the message says what mends that."""
 
 
 def require_newest(recorded: list[str] | None, *, variable: str) -> None:
@@ -36,3 +41,22 @@ def require_newest(recorded: list[str] | None, *, variable: str) -> None:
         " `supabase link`), or `python main.py migrate` with DATABASE_URL set to the connection"
         " string of the database's owner; then start again."
     )
+
+
+def require_none_strayed(count: int, *, variable: str) -> None:
+    """Return when every function runs as its role; else it might see past row-level security.
+
+    Args:
+        count: what `functions_strayed_v1` returned, which a database at the newest schema has.
+        variable: the setting that names the database.
+
+    Raises:
+        FunctionsStrayed: some do not, as a restore without owners leaves them.
+    """
+    if count:
+        raise FunctionsStrayed(
+            f"The database of {variable} has functions ({count}) that belong to whoever restored"
+            " it, and not to the roles that they run as: one organization could see another's rows."
+            " Run `make migrate` (in the container `python main.py migrate`) with DATABASE_URL set"
+            " to the connection string of the database's owner; then start again."
+        )

@@ -12,7 +12,12 @@ from app.adapters.store.acting import ActingScope
 from app.adapters.store.arrival import opened_on_arrival
 from app.adapters.store.failures import unavailable
 from app.adapters.store.postgrest import AnswerRefused, Reason, check_answer
-from app.adapters.store.schema import LIST_FUNCTION, require_newest
+from app.adapters.store.schema import (
+    LIST_FUNCTION,
+    STRAYED_FUNCTION,
+    require_newest,
+    require_none_strayed,
+)
 from app.adapters.store.statements import plain_names
 from app.core.ids import OrganizationId
 from app.core.settings import Settings
@@ -162,6 +167,7 @@ async def open_supabase(settings: Settings, arrived: Arrived = nothing_first) ->
         StoreUnavailable: it could not be reached for a long time; ends what uses the context.
         StoreRefused: it does not take the key, or the address is not a project's.
         SchemaOutdated: its schema is missing or too old.
+        FunctionsStrayed: its functions belong to whoever restored it.
         Exception: what `arrived` raised.
     """
     if settings.supabase_url is None or settings.supabase_service_key is None:
@@ -183,6 +189,8 @@ async def open_supabase(settings: Settings, arrived: Arrived = nothing_first) ->
             first = SupabaseDatabase(_Gate(client, is_open=True))
             require_newest(await _recorded_migrations(first), variable="SUPABASE_URL")
             with _schema_read_anew():
+                strayed = await first.system().call(STRAYED_FUNCTION)
+                require_none_strayed(strayed, variable="SUPABASE_URL")
                 await arrived(first)
             gate.is_open = True
 

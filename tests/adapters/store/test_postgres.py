@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.adapters.store.postgres import migrate_postgres, open_postgres
-from app.adapters.store.schema import SchemaOutdated
+from app.adapters.store.schema import FunctionsStrayed, SchemaOutdated
 from app.core.ids import OrganizationId, new_id
 from app.core.settings import Settings
 from app.ports.store import StoreConflict, StoreRefused, StoreUnavailable
@@ -77,6 +77,21 @@ async def test_a_user_who_may_only_call_is_served_and_told_what_is_missing(
     with pytest.raises(SchemaOutdated, match=r"20261124001100.*python main.py migrate"):
         async with open_postgres(settings):
             pass
+
+
+async def test_a_user_who_cannot_hand_functions_back_does_not_serve_over_strayed_ones(
+    cluster, database_name, connection
+):
+    """A superuser has restored the database without owners, or all but the owners' last command."""
+    settings = settings_of(database_url(cluster, database_name, "agentes_app"))
+    for function in ("agentes.audit()", "public.functions_strayed_v1()"):
+        await connection.execute(f"alter function {function} owner to postgres")
+    with pytest.raises(FunctionsStrayed, match=r"functions \(2\).*python main.py migrate"):
+        async with open_postgres(settings):
+            pass
+    await migrate_postgres(settings_of(database_url(cluster, database_name)))
+    async with open_postgres(settings) as database:
+        await an_organization(database)
 
 
 async def test_an_empty_database_is_migrated_through_a_pooler(cluster, pooler):

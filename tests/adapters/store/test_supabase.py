@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.adapters.store.migrations import read_migrations
-from app.adapters.store.schema import SchemaOutdated
+from app.adapters.store.schema import FunctionsStrayed, SchemaOutdated
 from app.adapters.store.supabase import POOL_SIZE, open_supabase
 from app.core.settings import Settings
 from app.ports.store import Database, StoreConflict, StoreRefused, StoreUnavailable
@@ -39,7 +39,7 @@ async def project_that(does: Script) -> AsyncIterator[tuple[Database, Completion
     """A project with the newest schema that does this at every later call."""
 
     async with (
-        completions_server(newest, does) as server,
+        completions_server(newest, newest, does) as server,
         open_supabase(project(server.url.removesuffix("/v1"))) as database,
     ):
         yield database, server
@@ -47,7 +47,9 @@ async def project_that(does: Script) -> AsyncIterator[tuple[Database, Completion
 
 async def why_not(settings: Settings) -> str:
     """What a service with these settings says as it does not start."""
-    with pytest.raises((SchemaOutdated, StoreRefused, StoreUnavailable)) as failure:
+    with pytest.raises(
+        (FunctionsStrayed, SchemaOutdated, StoreRefused, StoreUnavailable)
+    ) as failure:
         async with open_supabase(settings):
             pass
     assert settings.supabase_service_key.get_secret_value() not in str(failure.value)
@@ -67,6 +69,15 @@ async def test_an_older_schema_is_told_with_what_it_lacks(connection, supabase_u
     told = await why_not(project(supabase_url))
     assert "lacks the migrations 20261124001100" in told
     assert "`supabase db push`" in told
+
+
+async def test_functions_that_a_restore_has_left_with_somebody_else_are_not_served(
+    connection, supabase_url
+):
+    await connection.execute("alter function agentes.audit() owner to postgres")
+    told = await why_not(project(supabase_url))
+    assert "The database of SUPABASE_URL has functions (1)" in told
+    assert "python main.py migrate" in told
 
 
 async def test_a_newer_schema_serves(connection, supabase_url):
@@ -104,7 +115,8 @@ async def down(exchange):
 
 async def newest(exchange):
     versions = [migration.version for migration in read_migrations()]
-    await exchange.answer("200 OK", json.dumps(versions).encode(), f"content-type: {JSON}")
+    told = 0 if "/functions_strayed_v1" in exchange.headers else versions
+    await exchange.answer("200 OK", json.dumps(told).encode(), f"content-type: {JSON}")
 
 
 async def test_a_project_that_is_down_at_the_start_is_served_once_it_is_back():
@@ -144,7 +156,7 @@ async def test_functions_that_the_gateway_has_not_read_yet_are_waited_for():
         await database.system().call("lasting_key_read_v1")
 
     async with (
-        completions_server(newest, unknown, newest) as server,
+        completions_server(newest, newest, unknown, newest) as server,
         open_supabase(project(server.url.removesuffix("/v1")), arrived) as database,
     ):
         await pinged(database)
@@ -212,7 +224,7 @@ async def test_every_answer_that_is_none_is_a_failure_of_the_port(status, body, 
     async with project_that(refuse) as (database, server):
         with pytest.raises(kind) as failure:
             await database.ping()
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
     assert failure.value.detail is None
     assert (kind is StoreUnavailable) == ("Retry-After" in failure.value.headers)
 
@@ -234,7 +246,7 @@ async def test_a_connection_that_breaks_is_unavailable():
     async with project_that(hang_up) as (database, server):
         with pytest.raises(StoreUnavailable):
             await database.ping()
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
 
 
 async def test_calls_that_find_no_free_connection_are_told_soon():
