@@ -9,6 +9,7 @@ import typer
 
 from app.core.errors import CannotStart
 from app.core.logging import configure_logging
+from app.core.misspelt_settings import tell_misspelt
 from app.core.settings import Settings, SettingsInvalid, load_settings
 
 NOT_EMBEDDED = (
@@ -34,6 +35,7 @@ def dump_with(
         if settings.database_url is not None or settings.supabase_url is not None:
             raise _ended(NOT_EMBEDDED, 2)
         configure_logging(settings.model_copy(update={"log_level": "warning"}))
+        tell_misspelt(settings.misspelt)
         try:
             asyncio.run(dump(settings, file.absolute()))
         except CannotStart as error:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
+from app.core.misspelt_settings import tell_misspelt
 from app.core.schemas import Name
 from app.core.settings import Settings, SettingsInvalid, load_settings
 
@@ -40,6 +41,7 @@ def key_with(make_key: KeyMaker) -> Callable[..., None]:
         try:
             settings = load_settings()
             configure_logging(settings.model_copy(update={"log_level": "warning"}))
+            tell_misspelt(settings.misspelt)
             key = asyncio.run(make_key(settings, _listed(name), lasts))
         except SettingsInvalid as error:
             raise _ended(str(error), 2) from None

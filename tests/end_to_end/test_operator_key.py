@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.adapters.store.bundled import served_cluster
 from app.features.identity.keys import read_key
-from tests.conftest import database_url, serving
+from tests.conftest import connect, database_url, serving
 from tests.end_to_end.test_migrating import run
 from tests.support.loopback_only import PLAIN_HTTP
 from tests.support.service import Service, running_service
@@ -86,13 +87,41 @@ async def test_the_command_makes_a_key_that_is_printed_once_and_audited(
 
 
 async def test_over_the_embedded_database_it_works_beside_the_service_and_without_it(data_dir):
+    async with running_service(data_dir):
+        pass
     alone = await made(DATABASE_URL="", DATA_DIR=str(data_dir))
-    async with running_service(data_dir, key=alone) as service:
+    async with running_service(data_dir) as service:
         beside = await made(DATABASE_URL="", DATA_DIR=str(data_dir))
         for key in (alone, beside):
             async with holding(service.url, key) as client:
                 assert (await client.get(KEYS)).status_code == 200
     assert "postgres_restarted" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("command", ["key", "reseal"])
+async def test_no_embedded_database_is_made_for_a_command(tmp_path, command):
+    """Not where the service that is meant uses another folder, or a server by DATABASE_URL."""
+    variables = {"DATABSE_URL": "postgresql://u:s3cret@db/x", "DATA_DIR": str(tmp_path / "data")}
+    code, said, told = await run("main.py", command, DATABASE_URL="", **variables)
+    assert (code, said) == (1, "")
+    assert "There is no embedded database in" in told
+    assert json.loads(told.splitlines()[0])["perhaps_meant"] == "DATABASE_URL"
+    assert "s3cret" not in told
+    assert not (tmp_path / "data").exists()
+
+
+async def test_beside_a_service_that_has_not_opened_its_database_it_is_told_to_try_again(data_dir):
+    async with running_service(data_dir):
+        cluster = served_cluster(data_dir)
+        assert cluster
+        # As it is until a first start has migrated.
+        server = await connect(cluster, "agentes")
+        await server.execute("alter role agentes_app nologin")
+        code, said, told = await run("main.py", "key", DATABASE_URL="", DATA_DIR=str(data_dir))
+        await server.close()
+    assert (code, said) == (1, "")
+    assert "has not opened its database yet; try again" in told
+    assert told.count("\n") == 1
 
 
 async def test_what_keeps_it_from_making_one_is_told_and_nothing_is_printed(tmp_path):
