@@ -2,12 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    suppress,
-)
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +12,7 @@ from app.adapters.store.bundled import MAJOR_VERSION, Cluster, running_cluster, 
 from app.adapters.store.bundled.dumping import dump
 from app.adapters.store.bundled.failure import DataFolderInUse, DataFolderUnusable
 from app.adapters.store.bundled.folders import kept_cluster
-from app.adapters.store.connections import (
-    ROLE,
-    PostgresDatabase,
-    open_pool,
-)
+from app.adapters.store.connections import ROLE, PostgresDatabase, open_pool
 from app.adapters.store.migrations import migrate, read_migrations
 from app.core.settings import Settings
 from app.ports.store import Arrived, DatabaseContext, StoreAdapter, nothing_first
