@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.command_line.endings import ended
 from app.core.errors import CannotStart
 from app.core.logging import configure_logging
 from app.core.misspelt_settings import tell_misspelt
@@ -31,20 +32,15 @@ def dump_with(
         try:
             settings = load_settings()
         except SettingsInvalid as error:
-            raise _ended(str(error), 2) from None
+            raise ended(str(error), 2) from None
         if settings.database_url is not None or settings.supabase_url is not None:
-            raise _ended(NOT_EMBEDDED, 2)
+            raise ended(NOT_EMBEDDED, 2)
         configure_logging(settings.model_copy(update={"log_level": "warning"}))
         tell_misspelt(settings.misspelt)
         try:
             asyncio.run(dump(settings, file.absolute()))
         except CannotStart as error:
-            raise _ended(str(error), 1) from None
+            raise ended(str(error), 1) from None
         typer.echo(f"The embedded database is in {file} ({file.stat().st_size} bytes).")
 
     return command
-
-
-def _ended(message: str, code: int) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from typing import Any
 
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -39,14 +40,14 @@ def _try_each(host: str, port: int) -> None:
         raise absent
 
 
-def _bind(listener: socket.socket, address: object) -> None:
+def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
     # As the server's own sockets have it; without, a port that lingers would be refused here.
     with listener:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if listener.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)  # type: ignore[arg-type]
+        listener.bind(address)
 
 
 def _advice(error: OSError) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from app.command_line.endings import ended
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
 from app.core.misspelt_settings import tell_misspelt
@@ -44,9 +45,9 @@ def key_with(make_key: KeyMaker) -> Callable[..., None]:
             tell_misspelt(settings.misspelt)
             key = asyncio.run(make_key(settings, _listed(name), lasts))
         except SettingsInvalid as error:
-            raise _ended(str(error), 2) from None
+            raise ended(str(error), 2) from None
         except (Problem, CannotStart) as problem:
-            raise _ended(" ".join(str(problem).split()), 1) from None
+            raise ended(" ".join(str(problem).split()), 1) from None
         typer.echo(key)
 
     command.__doc__ = _HELP
@@ -59,8 +60,3 @@ def _listed(name: str) -> str:
     except ValidationError as error:
         told = error.errors(include_url=False)[0]["msg"]
         raise typer.BadParameter(told, param_hint="--name") from None
-
-
-def _ended(message: str, code: int) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.command_line.endings import ended
 from app.core.errors import Problem
 from app.core.logging import configure_logging
 from app.core.misspelt_settings import tell_misspelt
@@ -34,25 +35,20 @@ def migrate_with(
         try:
             settings = load_settings()
         except SettingsInvalid as error:
-            raise _ended(str(error), 2) from None
+            raise ended(str(error), 2) from None
         configure_logging(settings.model_copy(update={"log_level": "warning"}))
         tell_misspelt(settings.misspelt)
         if settings.database_url is None and if_configured:
             typer.echo("DATABASE_URL is not set: nothing to migrate from here.")
             return
         if settings.database_url is None:
-            raise _ended(NO_DATABASE, 2)
+            raise ended(NO_DATABASE, 2)
         try:
             applied = asyncio.run(migrate(settings))
         except Problem as problem:
-            raise _ended(" ".join(str(problem).split()), 1) from None
+            raise ended(" ".join(str(problem).split()), 1) from None
         for name in applied:
             typer.echo(f"applied {name}")
         typer.echo(f"The schema is the newest; migrations applied: {len(applied)}.")
 
     return command
-
-
-def _ended(message: str, code: int) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)

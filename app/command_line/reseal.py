@@ -6,6 +6,7 @@ from typing import Annotated, Protocol
 
 import typer
 
+from app.command_line.endings import ended
 from app.core.errors import CannotStart, Problem
 from app.core.logging import configure_logging
 from app.core.misspelt_settings import tell_misspelt
@@ -44,20 +45,15 @@ def reseal_with(reseal: Reseals) -> Callable[..., None]:
             tell_misspelt(settings.misspelt)
             kept, resealed, lost = asyncio.run(reseal(settings, new_lasting_key=new_lasting_key))
         except SettingsInvalid as error:
-            raise _ended(str(error), 2) from None
+            raise ended(str(error), 2) from None
         except (Problem, CannotStart) as problem:
-            raise _ended(" ".join(str(problem).split()), 1) from None
+            raise ended(" ".join(str(problem).split()), 1) from None
         typer.echo(f"Sealed anew: {resealed}. Under the newest key already: {kept}.")
         if lost:
-            raise _ended(
+            raise ended(
                 f"No key opens these {len(lost)}, which stay as they are; add the key that sealed"
                 f" them to ENCRYPTION_KEY: {', '.join(lost[:SHOWN])}",
                 1,
             )
 
     return command
-
-
-def _ended(message: str, code: int) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)
