@@ -63,7 +63,7 @@ from app.web.docs_pages import install_docs_pages
 from app.web.limits import Limits
 from app.web.methods import HeadAsGet
 from app.web.middleware import RefusalMiddleware, RequestMiddleware
-from app.web.openapi import DESCRIPTION, complete_openapi, operation_id
+from app.web.openapi import DESCRIPTION, complete_openapi
 from app.web.problem_pages import router as problem_pages
 from app.web.problems import install_problem_handlers
 from app.web.readiness import told_when_ready
@@ -71,6 +71,7 @@ from app.web.routing import paths_of_visitors
 from app.web.starting import StartReport
 from app.web.stopping import told_to_stop
 from app.web.tracing import traced
+from app.web.warming import warmed
 
 # Opened in this order and closed in reverse: runs end before anything that they use.
 FEATURES = (
@@ -136,15 +137,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=operation_id,
         telemetry=traced(is_sent=chosen.sends_traces),
     )
     app.state.settings = chosen
     install_problem_handlers(app)
     # Routes are tried one after the other: those of chats, which are asked most, come first.
     for feature in sorted(FEATURES, key=lambda feature: feature not in (CHAT, RUNS)):
-        app.include_router(feature.router)
-    app.include_router(problem_pages)
+        # Not `include_router`, which works every route out once more, and looks for it twice.
+        app.router.routes += feature.router.routes
+    app.router.routes += problem_pages.routes
     install_docs_pages(app)
     _add_middleware(app, chosen)
     complete_openapi(app)
@@ -196,6 +197,7 @@ async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[
                     opened[feature.name] = await stack.enter_async_context(feature.open(ports))
             app.state.features = opened
             await stack.enter_async_context(told_when_ready(ports))
+            await stack.enter_async_context(warmed(app.routes))
             with told_to_stop(ports.draining):
                 started = True
                 yield

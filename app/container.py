@@ -16,7 +16,6 @@ from app.adapters.parser.sandbox.process_sandbox import open_preview_sandbox, op
 from app.adapters.reranker import RERANKERS
 from app.adapters.searcher import SEARCHERS
 from app.adapters.shared.memory import open_memory
-from app.adapters.signing_keys.jwks import open_jwks
 from app.adapters.store import STORES
 from app.adapters.store.announcing import AnnouncingDatabase
 from app.adapters.store.embedded import dump_embedded, open_beside
@@ -81,6 +80,9 @@ async def _signing_keys(
 ) -> SigningKeys | None:
     if settings.session_issuer is None:
         return None
+    # Loaded only where it is used, as what reads the tokens: together they take 0.05 s.
+    from app.adapters.signing_keys.jwks import open_jwks
+
     return await stack.enter_async_context(open_jwks(settings.session_issuer, clock))
 
 

@@ -35,6 +35,8 @@ def tell_misspelt(found: Mapping[str, str]) -> None:
 
 def _edits(one: str, other: str) -> int:
     """How many letters to add, take away or change, where there are few; else many."""
+    if abs(len(one) - len(other)) > 2:
+        return SHORT
     letters, others = Counter(one), Counter(other)
     if (letters - others).total() > 2 or (others - letters).total() > 2:
         return SHORT

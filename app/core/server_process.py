@@ -18,6 +18,7 @@ def settle() -> None:
     # served.
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    gc.enable()
     _allow_open_files()
 
 

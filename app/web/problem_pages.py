@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from app.core.errors import NotFound, subclasses
 from app.core.schemas import Resource, example
 from app.web.problems import problems
+from app.web.routing import system_router
 
-router = APIRouter(prefix="/problems", tags=["system"])
+router = system_router(prefix="/problems")
 
 Slug = Annotated[
     str,

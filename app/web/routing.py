@@ -1,6 +1,5 @@
 """Routes that read JSON strictly, and the shape of a feature."""
 
-import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,12 +9,9 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Form
-from fastapi.routing import APIRoute
+from fastapi.params import Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import Scope
 
 from app.core.errors import (
     DeadlineExceeded,
@@ -27,8 +23,8 @@ from app.core.strict_json import IntegerTooLarge, JsonRefused, read_json
 from app.ports import Ports
 from app.web.admission import admission_of
 from app.web.auth import ScopeCheck, known_caller
-from app.web.convertors import register_convertors
 from app.web.deadlines import has_own_pace, in_time
+from app.web.deferred_route import DeferredRoute
 from app.web.etags import (
     NOT_MODIFIED,
     TAKES_IF_NONE_MATCH,
@@ -44,12 +40,11 @@ from app.web.idempotency import (
     once,
     takes_key,
 )
+from app.web.openapi import operation_id
 from app.web.problems import merged, problems
 from app.web.query import known_parameters, misused
 
 CREATING = (201, 202)
-
-register_convertors()
 
 
 class StrictJsonRequest(Request):
@@ -64,7 +59,7 @@ class StrictJsonRequest(Request):
             raise MalformedRequest(f"The body {refused}.") from None
 
 
-class StrictRoute(APIRoute):
+class StrictRoute(DeferredRoute):
     """A route whose handler gets strictly read JSON, and answers in time.
 
     One that creates or does something takes `Idempotency-Key`, one that reads a resource
@@ -108,7 +103,7 @@ class StrictRoute(APIRoute):
     @property
     def takes_visitors(self) -> bool:
         """Whether a widget session may call it."""
-        return any(check.visitors for check in _scope_checks(self.dependant))
+        return any(check.visitors for check in _named_checks(self.endpoint))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -179,6 +174,16 @@ async def _once(
         await request.close()
 
 
+def _named_checks(call: Callable[..., Any]) -> Iterator[ScopeCheck]:
+    """Those that its signature names: they are known before FastAPI has worked the route out."""
+    hints = getattr(call, "__annotations__", {}).values()
+    for mark in (mark for hint in hints for mark in getattr(hint, "__metadata__", ())):
+        if isinstance(mark, Depends) and mark.dependency is not None:
+            if isinstance(mark.dependency, ScopeCheck):
+                yield mark.dependency
+            yield from _named_checks(mark.dependency)
+
+
 def _scope_checks(dependant: Dependant) -> Iterator[ScopeCheck]:
     for dependency in dependant.dependencies:
         if isinstance(dependency.call, ScopeCheck):
@@ -192,27 +197,24 @@ async def _refuse_other_types(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as application/json.")
 
 
-class RoomRouter(APIRouter):
-    """The router of a room: its prefix, its tag in the docs, strict JSON.
-
-    Its routes are tried only where the address begins with its prefix: trying those of all rooms
-    before the right one takes a tenth of the time of a read.
-    """
-
-    def __init__(self, name: str, *, prefix: str) -> None:
-        super().__init__(prefix=prefix, tags=[name], route_class=StrictRoute)
-        self._beginning = re.compile(re.sub(r"\{\w+(:\w+)?\}", "[^/]+", prefix))
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        # Below a proxy's path, only the routes know where theirs begins.
-        if not scope.get("root_path") and not self._beginning.match(scope["path"]):
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
 def room_router(name: str, *, prefix: str) -> APIRouter:
-    """The router of a room."""
-    return RoomRouter(name, prefix=prefix)
+    """The router of a room: its prefix, its tag in the docs, strict JSON."""
+    return APIRouter(
+        prefix=prefix,
+        tags=[name],
+        route_class=StrictRoute,
+        generate_unique_id_function=operation_id,
+    )
+
+
+def system_router(*, prefix: str = "") -> APIRouter:
+    """The router of what belongs to no room, and takes no JSON."""
+    return APIRouter(
+        prefix=prefix,
+        tags=["system"],
+        route_class=DeferredRoute,
+        generate_unique_id_function=operation_id,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import hmac
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 
 from app.core.errors import NotFound, Problem
 from app.ports import Ports
@@ -15,13 +15,13 @@ from app.web.deps import OpenPorts
 from app.web.gates import Gate
 from app.web.limits import RateLimited
 from app.web.problems import problems
-from app.web.routing import Feature
+from app.web.routing import Feature, system_router
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # A database that does not answer must not keep the rest from being fetched.
 QUEUES_WITHIN_S = 2.0
 EXAMPLE = 'agentes_queue_length{queue="deliveries"} 0.0\n'
-router = APIRouter(tags=["system"])
+router = system_router()
 log = structlog.get_logger(__name__)
 
 

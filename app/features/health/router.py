@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app import __version__
 from app.core.clock import Clock, elapsed_ms
@@ -12,10 +12,10 @@ from app.core.errors import Problem
 from app.core.schemas import Resource, example
 from app.ports.store import Database
 from app.web.deps import OpenPorts
-from app.web.routing import Feature
+from app.web.routing import Feature, system_router
 
 PING_TIMEOUT_S = 0.5
-router = APIRouter(tags=["system"])
+router = system_router()
 
 
 class Root(Resource):

@@ -9,7 +9,6 @@ from app.features.identity.first_key import FirstKey
 from app.features.identity.key_uses import KeyUses
 from app.features.identity.repository import IdentityRepository
 from app.features.identity.service import IdentityService
-from app.features.identity.session_tokens import SessionTokens
 from app.ports import Ports
 from app.ports.store import StoreUnavailable
 
@@ -24,6 +23,9 @@ async def open_identity(ports: Ports) -> AsyncGenerator[IdentityService]:
     repository = IdentityRepository(ports.database)
     tokens, first = None, None
     if ports.signing_keys is not None and settings.session_issuer is not None:
+        # Loaded only where it is used, as the keys that it reads with.
+        from app.features.identity.session_tokens import SessionTokens
+
         tokens = SessionTokens(
             ports.signing_keys,
             ports.clock,

@@ -1,6 +1,6 @@
 """Whose a credential is: an API key, a Clerk session token, or the token of a widget session."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -11,16 +11,14 @@ from app.features.identity.key_uses import KeyUses
 from app.features.identity.keys import read_key
 from app.features.identity.repository import IdentityRepository, Member, StoredKey
 from app.features.identity.roles import scopes_of
-from app.features.identity.session_tokens import (
-    Membership,
-    Session,
-    SessionTokens,
-    TokenRefused,
-)
+from app.features.identity.sessions import Membership, Session, TokenRefused
 from app.features.identity.widget_sessions import PREFIX, PUBLIC_PREFIX, WidgetSessions
 from app.ports import Ports
 from app.web.auth import WWW_AUTHENTICATE, Caller, InvalidCredential
 from app.web.caller import ScopeMissing
+
+if TYPE_CHECKING:
+    from app.features.identity.session_tokens import SessionTokens
 
 # A revoked key is dead everywhere within this time.
 KEY_CACHE_S = 5.0
@@ -41,7 +39,7 @@ class IdentityService:
         ports: Ports,
         uses: KeyUses,
         *,
-        tokens: SessionTokens | None,
+        tokens: "SessionTokens | None",
         first_key: FirstKey | None,
     ) -> None:
         self._repository = IdentityRepository(ports.database)
@@ -89,7 +87,7 @@ class IdentityService:
         row = await self._cache.fetch(f"api_key:{public_id}", load, ttl_s=KEY_CACHE_S)
         return None if row is None else StoredKey.model_validate(row)
 
-    async def _signed_in(self, tokens: SessionTokens, credential: str) -> Caller:
+    async def _signed_in(self, tokens: "SessionTokens", credential: str) -> Caller:
         try:
             session = await tokens.read(credential)
         except TokenRefused as refused:

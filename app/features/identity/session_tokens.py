@@ -3,13 +3,13 @@
 https://clerk.com/docs/guides/sessions/session-tokens, versions 1 and 2 of the claims.
 """
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import jwt
 
 from app.core.clock import Clock
 from app.features.identity.permissions import decoded
+from app.features.identity.sessions import Membership, Session, TokenRefused
 from app.ports.signing_keys import SigningKeys
 
 ALGORITHM = "RS256"
@@ -17,33 +17,6 @@ LEEWAY_S = 5
 MAX_KEY_ID_CHARS = 200
 YEAR_5138_S = 10**11
 _HEADERS = {"alg", "kid", "typ", "cat"}
-
-
-class TokenRefused(Exception):
-    """The token is not one of a session that is under way; why, is for our log only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """The organization that is active in a session, and what its user is there."""
-
-    organization: str
-    slug: str | None
-    role: str
-    permissions: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What a session token says; ids are Clerk's own."""
-
-    user: str
-    session: str
-    issued_at_s: int
-    expires_at_s: int
-    is_pending: bool
-    impersonator: str | None
-    membership: Membership | None
 
 
 class SessionTokens:

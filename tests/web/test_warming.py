@@ -1,0 +1,61 @@
+import asyncio
+
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from app.web.deferred_route import DeferredRoute
+from app.web.warming import warmed
+
+pytestmark = pytest.mark.anyio
+worked_out: list[str] = []
+
+
+class NotedRoute(DeferredRoute):
+    def get_route_handler(self):
+        worked_out.append(self.path)
+        return super().get_route_handler()
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    worked_out.clear()
+    router = APIRouter(prefix="/things", route_class=NotedRoute)
+
+    @router.get("/{thing_id}")
+    async def read(thing_id: int) -> dict[str, int]:
+        return {"id": thing_id}
+
+    @router.get("")
+    async def read_all() -> list[int]:
+        return []
+
+    app = FastAPI()
+    app.router.routes += router.routes
+    return app
+
+
+async def test_a_route_is_worked_out_when_it_is_asked_for_and_only_once(app):
+    assert worked_out == []
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        for _ in range(2):
+            answer = await client.get("/things/7")
+            assert answer.json() == {"id": 7}
+            assert (await client.get("/things/x")).status_code == 422
+        assert (await client.post("/things/7")).status_code == 405
+        assert (await client.get("/others")).status_code == 404
+    assert worked_out == ["/things/{thing_id}"]
+
+
+async def test_the_rest_is_worked_out_right_after_the_start(app):
+    async with warmed(app.routes), asyncio.timeout(10):
+        while len(worked_out) < 2:
+            await asyncio.sleep(0.01)
+    assert worked_out == ["/things/{thing_id}", "/things"]
+
+
+async def test_an_end_in_the_middle_of_it_is_an_end(app):
+    async with warmed(app.routes):
+        pass
+    assert len(worked_out) <= 1
