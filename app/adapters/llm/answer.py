@@ -18,6 +18,7 @@ from app.ports.llm import (
     ProviderDisconnected,
     ProviderFailed,
     ProviderMalformed,
+    TakeText,
     TextDelta,
     ToolCall,
     Usage,
@@ -72,6 +73,9 @@ class AnswerReader:
         self._has_halves = False
         self._has_said = False
         self._shown_usage: Usage | None = None
+        self._take_text: TakeText | None = None
+        self._events: list[ChatEvent] = []
+        self._failure: ProviderFailed | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -93,15 +97,21 @@ class AnswerReader:
         progressed, self._answer.has_progressed = self._answer.has_progressed, False
         return progressed
 
-    def read(self, chunk: bytes) -> Iterator[ChatEvent]:
-        """What the chunk brings; what came before a fault is given first.
+    def feed(self, chunk: bytes) -> bool:
+        """Read the chunk; whether it held no more than texts that were taken."""
+        self._read(self._lines.feed(chunk))
+        return not (self._events or self._failure or self._answer.has_end_mark)
+
+    def events(self) -> Iterator[ChatEvent]:
+        """What was read since the last call; what came before a fault is given first.
 
         Raises:
             ProviderFailed: the stream holds a fault, or tells of one, before the answer is whole.
         """
-        failure = self._failure_in(self._lines.feed(chunk))
-        yield from self._news()
-        if failure is not None and not self.is_whole:
+        events, self._events = self._events, []
+        yield from events
+        failure, self._failure = self._failure, None
+        if failure is not None:
             raise failure
 
     def end(self) -> Iterator[ChatEvent]:
@@ -112,10 +122,8 @@ class AnswerReader:
             EmptyAnswer, ProviderDeclined: it holds nothing to show.
         """
         if not self.is_done:
-            failure = self._failure_in(self._lines.end())
-            yield from self._news()
-            if failure is not None and not self.is_whole:
-                raise failure
+            self._read(self._lines.end())
+            yield from self.events()
         if not self.is_whole:
             raise ProviderDisconnected("The stream ended before the answer did.")
         reason, calls = self._outcome()
@@ -123,6 +131,12 @@ class AnswerReader:
             raise _nothing(reason)
         yield from calls
         yield Finished(reason)
+
+    def _read(self, payloads: list[bytes]) -> None:
+        failure = self._failure_in(payloads)
+        self._take_news()
+        if failure is not None and not self.is_whole:
+            self._failure = failure
 
     def _failure_in(self, payloads: list[bytes]) -> ProviderFailed | None:
         """Take the payloads in, up to one that cannot be."""
@@ -143,7 +157,7 @@ class AnswerReader:
             return ProviderMalformed("The provider sent a line without end.")
         return None
 
-    def _news(self) -> Iterator[ChatEvent]:
+    def _take_news(self) -> None:
         answer = self._answer
         if answer.texts:
             # PostgreSQL's text cannot hold NUL, and no reader misses it.
@@ -153,10 +167,20 @@ class AnswerReader:
                 text = self._halves.join(text)
             if text:
                 self._has_said = self._has_said or not text.isspace()
-                yield TextDelta(text)
+                self._pass_on(text)
         if answer.usage is not None and answer.usage != self._shown_usage:
             self._shown_usage = answer.usage
-            yield answer.usage
+            self._events.append(answer.usage)
+
+    def _pass_on(self, text: str) -> None:
+        # Not before what came earlier has been heard.
+        if self._take_text is None or self._events:
+            self._events.append(TextDelta(text, self._flow_to))
+        else:
+            self._take_text(text)
+
+    def _flow_to(self, take: TakeText) -> None:
+        self._take_text = take
 
     def _value(self, payload: bytes) -> Any:
         try:

@@ -1,7 +1,7 @@
 """One attempt at an answer: the request, the patience with it, and its bytes as events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,10 @@ from app.ports.llm import ChatEvent, Conduct, ProviderStalled
 
 # For the end of the response after the end of the answer: only then can its connection serve again.
 DRAIN_S = 0.25
-Read = Callable[[], Awaitable[bytes]]
+# Takes what has come; whether it may go on like that, without the task being woken.
+Feed = Callable[[bytes], bool]
+# Feeds until that says no; False where the body ends.
+Read = Callable[[Feed], Awaitable[bool]]
 
 
 async def attempt(
@@ -36,6 +39,13 @@ async def attempt(
         ProviderFailed: one of its kinds.
     """
     silence = Silence(first_token_s)
+
+    def feed(chunk: bytes) -> bool:
+        goes_on = reader.feed(chunk)
+        if reader.has_progressed():
+            silence.begin(conduct.tail_s if reader.is_whole else conduct.idle_s)
+        return goes_on
+
     async with AsyncExitStack() as stack:
         stack.callback(silence.end)
         with translated_failures(faults):
@@ -43,11 +53,9 @@ async def attempt(
             if not _is_stream(response):
                 raise faults.of_page(await silence.limited(said(response)))
             read = await stack.enter_async_context(_reading(response))
-            while chunk := await _next(read, reader, silence):
-                for event in reader.read(chunk):
+            while await _next(read(feed), reader, silence):
+                for event in reader.events():
                     yield event
-                if reader.has_progressed():
-                    silence.begin(conduct.tail_s if reader.is_whole else conduct.idle_s)
                 if reader.is_done:
                     await _drain(response, read)
                     break
@@ -61,22 +69,29 @@ def _is_stream(response: httpx2.Response) -> bool:
 
 @asynccontextmanager
 async def _reading(response: httpx2.Response) -> AsyncGenerator[Read]:
-    """Reads what comes next of the body; nothing where it ends."""
+    """Feeds what comes of the body."""
     # We ask for no encoding, so the layers that undo one can mostly be spared.
     if "content-encoding" not in response.headers:
-        yield response.extensions["body"].read
+        yield response.extensions["body"].pour
         return
     async with aclosing(response.aiter_bytes()) as chunks:
-        yield partial(anext, chunks, b"")
+        yield partial(_decoded, chunks)
 
 
-async def _next(read: Read, reader: AnswerReader, silence: Silence) -> bytes:
+async def _decoded(chunks: AsyncIterator[bytes], feed: Feed) -> bool:
+    chunk = await anext(chunks, b"")
+    if chunk:
+        feed(chunk)
+    return bool(chunk)
+
+
+async def _next(reading: Awaitable[bool], reader: AnswerReader, silence: Silence) -> bool:
     try:
-        return await silence.limited(read())
+        return await silence.limited(reading)
     except (ProviderStalled, httpx2.HTTPError, OSError):
         # Some servers fall silent or cut the connection instead of ending it; nothing is lost.
         if reader.is_whole:
-            return b""
+            return False
         raise
 
 
@@ -85,6 +100,6 @@ async def _drain(response: httpx2.Response, read: Read) -> None:
         return
     try:
         async with asyncio.timeout(DRAIN_S):
-            await read()
+            await read(lambda _: False)
     except (TimeoutError, httpx2.HTTPError, OSError):
         return

@@ -20,12 +20,14 @@ class Silence:
         self._waiting: asyncio.Task[object] | None = None
         self._has_expired = False
         self._timer: asyncio.TimerHandle | None = None
-        self._ends_s = 0.0
+        self._began_s = self._ends_s = 0.0
         self.begin(limit_s)
 
     def begin(self, limit_s: float) -> None:
         """Something has come: from now on this much may be waited for more."""
         self._limit_s = self._remaining_s = limit_s
+        if self._waiting is not None:
+            self._begin_wait()
 
     async def limited(self, awaited: Awaitable[T]) -> T:
         """What is awaited. Only time in here counts, not that of a slow reader of what came.
@@ -35,10 +37,7 @@ class Silence:
         """
         task = self._waiting = asyncio.current_task()
         cancelled_before = 0 if task is None else task.cancelling()
-        began_s = self._loop.time()
-        self._ends_s = began_s + self._remaining_s
-        if self._timer is None or self._ends_s < self._timer.when():
-            self._set_timer()
+        self._begin_wait()
         try:
             return await awaited
         except asyncio.CancelledError:
@@ -49,12 +48,18 @@ class Silence:
             raise
         finally:
             self._waiting = None
-            self._remaining_s -= self._loop.time() - began_s
+            self._remaining_s -= self._loop.time() - self._began_s
 
     def end(self) -> None:
         """Nothing more is awaited."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _begin_wait(self) -> None:
+        self._began_s = self._loop.time()
+        self._ends_s = self._began_s + self._remaining_s
+        if self._timer is None or self._ends_s < self._timer.when():
+            self._set_timer()
 
     def _set_timer(self) -> None:
         self.end()

@@ -1,13 +1,13 @@
 """The public events of a stream, in the order in which a turn makes them."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from app.features.chat.handoff import HandoffAsked
 from app.features.knowledge.schemas import Hit
 from app.features.tools.kinds.kind import WebPage
-from app.ports.llm import ResolvedModel, Usage
+from app.ports.llm import Flow, ResolvedModel, Usage
 
 # Cut so that a source's frame stays below sse.MAX_FRAME_BYTES even where all is emoji.
 NAME_CHARS = 80
@@ -151,9 +151,10 @@ class FormEvent:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The next piece of text."""
+    """The next piece of text; for its `flow` see `TextDelta`."""
 
     text: str
+    flow: Flow | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from app.features.chat.events import Answer, Asked, Counted, TurnEvent
 from app.ports.llm import (
     ChatRequest,
     Finished,
+    Flow,
     ProviderDisconnected,
     ProviderMalformed,
+    TakeText,
     TextDelta,
     ToolCall,
     Usage,
@@ -48,6 +50,20 @@ class Reply:
             self.texts.append(piece)
         return piece
 
+    def through(self, flow: Flow | None) -> Flow | None:
+        """The flow for somebody who takes the texts after this has noted them."""
+        if flow is None or not self.may_call:
+            return flow
+
+        def flow_to(take: TakeText) -> None:
+            def note(text: str) -> None:
+                self.texts.append(text)
+                take(text)
+
+            flow(note)
+
+        return flow_to
+
 
 async def write(
     request: ChatRequest, dialogue: Dialogue, reply: Reply
@@ -68,8 +84,8 @@ async def write(
         async with aclosing(provider.stream(request)) as stream:
             async for event in stream:
                 match event:
-                    case TextDelta(text):
-                        yield Answer(reply.text_of(text))
+                    case TextDelta(text, flow):
+                        yield Answer(reply.text_of(text), reply.through(flow))
                     case Usage():
                         told(span, _used(event))
                         dialogue.counted(event)

@@ -198,11 +198,10 @@ class Run:
 
     def _take(self, event: TurnEvent) -> None:
         match event:
-            case Answer(text):
-                self._account.text_came()
-                self.shown.texts.append(text)
-                for piece in pieces(text):
-                    self._frames.show("answer", piece)
+            case Answer(text, flow):
+                self._take_text(text)
+                if flow is not None:
+                    flow(self._take_text)
             case Asked() | Counted() | Called():
                 self._account.note(event, text=self.shown.text)
             case Switched(model):
@@ -214,6 +213,12 @@ class Run:
                 self._waits = event
             case _:
                 self._frames.show(*self.shown.take(event))
+
+    def _take_text(self, text: str) -> None:
+        self._account.text_came()
+        self.shown.texts.append(text)
+        for piece in pieces(text):
+            self._frames.show("answer", piece)
 
     async def _end(self) -> None:
         ending = self._ending

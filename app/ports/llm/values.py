@@ -1,7 +1,7 @@
 """What a model is asked and the events in which it answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -77,11 +77,22 @@ class ChatRequest:
     top_p: float | None = None
 
 
+TakeText = Callable[[str], None]
+Flow = Callable[[TakeText], None]
+
+
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer; what arrived together comes as one."""
+    """The next piece of the answer; what arrived together comes as one.
+
+    Whoever reads the events may give its `flow` a function that is called with each further text
+    as it comes, while the next event is waited for; that text is no event then. It spares a text
+    the way through a dozen generators. Whoever stands between and wants to hear of all texts
+    hands on a flow of its own, or none.
+    """
 
     text: str
+    flow: Flow | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

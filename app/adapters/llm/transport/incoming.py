@@ -10,6 +10,8 @@ MAX_HEAD_BYTES = 128 * 1024
 # What has come and was not taken; beyond it nothing more is read from the network.
 MAX_WAITING_BYTES = 256 * 1024
 _NO_BODY = (204, 304)
+# Takes a part of the body; whether it wants the next one in the same way.
+Take = Callable[[bytes], bool]
 
 
 class Incoming:
@@ -32,7 +34,8 @@ class Incoming:
         self._chunks: list[bytes] = []
         self._waiting_bytes = 0
         self._failure: Exception | None = None
-        self._news: asyncio.Future[None] | None = None
+        self._news: asyncio.Future[bool] | None = None
+        self._take: Take | None = None
 
     @property
     def has_too_much(self) -> bool:
@@ -96,6 +99,29 @@ class Incoming:
             if self._failure is not None:
                 raise self._failure
             await self._wait()
+        return self._taken()
+
+    async def pour(self, take: Take) -> bool:
+        """Give the body to `take` within the calls that bring it, until that wants no more.
+
+        False where the body ends.
+
+        Raises:
+            httpx2.TransportError: it was cut off.
+            Exception: what `take` raised.
+        """
+        while True:
+            if self._chunks:
+                if not take(self._taken()):
+                    return True
+            elif self.is_whole:
+                return False
+            elif self._failure is not None:
+                raise self._failure
+            elif await self._wait(take):
+                return True
+
+    def _taken(self) -> bytes:
         chunks, self._chunks = self._chunks, []
         if self._waiting_bytes > MAX_WAITING_BYTES:
             self._go_on()
@@ -106,23 +132,31 @@ class Incoming:
         """Nothing more is parsed. The parser holds our methods: only the collector would end it."""
         del self._parser
 
-    async def _wait(self) -> None:
-        self._news = self._loop.create_future()
+    async def _wait(self, take: Take | None = None) -> bool:
+        """Wait for news; whether `take` has heard them and wants no more."""
+        self._news, self._take = self._loop.create_future(), take
         try:
-            await self._news
+            return await self._news
         finally:
-            self._news = None
+            self._news = self._take = None
 
     def _tell(self) -> None:
         news = self._news
-        if news is not None and not news.done() and self._has_something:
-            news.set_result(None)
+        if news is None or news.done():
+            return
+        is_over = self.is_whole or self._failure is not None
+        if self._take is None:
+            if is_over or self._has_head:
+                news.set_result(False)
+            return
+        try:
+            is_enough = bool(self._chunks) and not self._take(self._taken())
+        except Exception as error:  # the connection has no part in it
+            news.set_exception(error)
+            return
+        if is_over or is_enough:
+            news.set_result(is_enough)
 
-    @property
-    def _has_something(self) -> bool:
-        if self._chunks or self.is_whole or self._failure is not None:
-            return True
-        return self._has_head
 
     # The parser calls these, and goes on after a whole response where more has come with it.
 

@@ -22,6 +22,8 @@ class Body(httpx2.AsyncByteStream):
         self._leave: Callable[[], None] | None = leave
         # All that has come, waited for if need be; nothing where the body ends.
         self.read = incoming.read
+        # The same, given to whom it is for as it comes.
+        self.pour = incoming.pour
 
     @property
     def is_whole(self) -> bool:
