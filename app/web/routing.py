@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Form
+from fastapi.routing import get_request_handler
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,10 +42,12 @@ from app.web.idempotency import (
     takes_key,
 )
 from app.web.openapi import operation_id
+from app.web.own_dependencies import without_own
 from app.web.problems import merged, problems
 from app.web.query import known_parameters, misused
 
 CREATING = (201, 202)
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StrictJsonRequest(Request):
@@ -105,8 +108,8 @@ class StrictRoute(DeferredRoute):
         """Whether a widget session may call it."""
         return any(check.visitors for check in _named_checks(self.endpoint))
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
+    def get_route_handler(self) -> Handler:
+        handler = self._handler()
         takes_json = self.body_field is not None and not isinstance(
             self.body_field.field_info, Form
         )
@@ -135,19 +138,30 @@ class StrictRoute(DeferredRoute):
                 if takes_json:
                     await _refuse_other_types(strict_request)
                     await strict_request.body()  # how slowly it comes is no concern of the deadline
-                answer = self._answer(strict_request, handler, takes_json=takes_json)
+                answer = self._answer(strict_request, handler, checks, takes_json=takes_json)
                 response = await (in_time(request, answer) if self._in_time else answer)
             return conditional(request, response) if self._reads_one else response
 
         return strict
 
+    def _handler(self) -> Handler:
+        """FastAPI's, with less for it to do; the document shows all dependencies as before."""
+        names = signature(get_request_handler).parameters
+        options = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        options["dependant"] = without_own(self.dependant)
+        return get_request_handler(embed_body_fields=self._embed_body_fields, **options)
+
     async def _answer(
         self,
         request: StrictJsonRequest,
-        handler: Callable[[Request], Coroutine[Any, Any, Response]],
+        handler: Handler,
+        checks: list[ScopeCheck],
         *,
         takes_json: bool,
     ) -> Response:
+        # Before what was sent is looked at, which tells what would be valid.
+        for check in checks:
+            await check.admit(request)
         try:
             if self._takes_key and "idempotency-key" in request.headers:
                 return await _once(request, handler, takes_json=takes_json)
@@ -160,7 +174,7 @@ class StrictRoute(DeferredRoute):
 
 async def _once(
     request: StrictJsonRequest,
-    handler: Callable[[Request], Coroutine[Any, Any, Response]],
+    handler: Handler,
     *,
     takes_json: bool,
 ) -> Response:
