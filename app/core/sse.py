@@ -48,6 +48,8 @@ def event_id_of(frame: bytes) -> int:
 def pieces(text: str) -> list[str]:
     """The text in parts that each fit into one frame; together they are the text."""
     step = MAX_TEXT_PIECE_CHARS
+    if 0 < len(text) <= step:
+        return [text]
     return [text[start : start + step] for start in range(0, len(text), step)]
 
 

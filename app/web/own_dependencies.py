@@ -12,6 +12,8 @@ from typing import Any
 
 from fastapi.dependencies.models import Dependant
 
+from app.web.auth import ScopeCheck
+
 _REQUEST, _RESPONSE = "request of this call", "response of this call"
 
 
@@ -90,7 +92,6 @@ def _called(dependant: Dependant) -> Callable[..., Any]:
 def _is_own(dependant: Dependant) -> bool:
     """Whether it and all that it needs are coroutine functions that read no parameter."""
     call = dependant.call
-    of_object = getattr(call, "__call__", None)
     reads = (
         dependant.path_params,
         dependant.query_params,
@@ -105,5 +106,5 @@ def _is_own(dependant: Dependant) -> bool:
     )
     if any(reads) or not dependant.use_cache:
         return False
-    is_awaited = iscoroutinefunction(call) or iscoroutinefunction(of_object)
+    is_awaited = iscoroutinefunction(call) or isinstance(call, ScopeCheck)
     return is_awaited and all(map(_is_own, dependant.dependencies))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import cast
 
 from app.ports.run_buffers import RESERVED_TERMINAL_ID, Tap
 
@@ -37,6 +38,7 @@ class FrameList:
         self._waiting: list[_Waiting] = []
         self.last_event_id = 0
         self.is_closed = False
+        # Whether this process appends no more to a run that has not ended.
         self.is_left = False
         self.listeners = 0
 
@@ -74,10 +76,15 @@ class FrameList:
         named = [(self._id_at(place), frame) for place, frame in found]
         return [(event_id, frame) for event_id, frame in named if event_id > after]
 
-    async def follow(
+    def follow(self, *, after: int = 0, tap: Tap | None = None) -> AsyncGenerator[bytes]:
+        """Frames as they come, until the list is closed or left."""
+        # None comes only where a silence is asked for.
+        return cast("AsyncGenerator[bytes]", self.heard(after=after, tap=tap))
+
+    async def heard(
         self, *, after: int, silence_s: float | None = None, tap: Tap | None = None
     ) -> AsyncGenerator[bytes | None]:
-        """Frames as they come, until the list is closed or left; None after `silence_s` without."""
+        """The same, and None after `silence_s` without a frame."""
         self.listeners += 1
         loop = asyncio.get_running_loop()
         try:

@@ -3,63 +3,34 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection
 from functools import partial
-from typing import cast
 
 from app.adapters.shared.frames import FrameList
 from app.core.clock import Clock
 from app.core.ids import RunId
-from app.ports.run_buffers import KEEP_AFTER_END_S, Tap
+from app.ports.run_buffers import KEEP_AFTER_END_S
 
 
-class MemoryRunBuffer:
+class MemoryRunBuffer(FrameList):
     """The frames of a run of this process."""
 
     def __init__(self, *, grown: Callable[[], None] | None, over: Callable[[], None]) -> None:
-        self._list = FrameList()
+        super().__init__()
         self._grown, self._over = grown, over
         self.is_fenced = False
 
-    @property
-    def last_event_id(self) -> int:
-        return self._list.last_event_id
-
-    @property
-    def is_closed(self) -> bool:
-        return self._list.is_closed
-
-    @property
-    def listeners(self) -> int:
-        return self._list.listeners
-
     def append(self, event_id: int, frame: bytes) -> None:
-        self._list.append(event_id, frame)
+        super().append(event_id, frame)
         if self._grown is not None:
             self._grown()
 
     def close(self) -> None:
-        if not self._list.is_closed:
-            self._list.close()
+        if not self.is_closed:
+            super().close()
             self._over()
 
-    @property
-    def is_left(self) -> bool:
-        """Whether this process appends no more to a run that has not ended."""
-        return self._list.is_left
-
     def leave(self) -> None:
-        self._list.leave()
+        super().leave()
         self._over()
-
-    def frames(self) -> list[bytes]:
-        return self._list.frames()
-
-    def since(self, after: int, *, limit: int) -> list[tuple[int, bytes]]:
-        """Up to `limit` frames with an id above `after`, with their ids."""
-        return self._list.since(after, limit=limit)
-
-    def follow(self, *, after: int = 0, tap: Tap | None = None) -> AsyncGenerator[bytes]:
-        # None comes only where a silence is asked for.
-        return cast("AsyncGenerator[bytes]", self._list.follow(after=after, tap=tap))
 
 
 class MemoryRunBuffers:

@@ -62,7 +62,7 @@ class RunTails:
             tail = self._tails[run_id] = _Tail()
             self._wanted.set()
         try:
-            async with aclosing(tail.frames.follow(after=after, silence_s=SILENCE_S)) as frames:
+            async with aclosing(tail.frames.heard(after=after, silence_s=SILENCE_S)) as frames:
                 async for frame in frames:
                     yield frame
         finally:

@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from app.adapters.store.acting import ActingScope
+from app.adapters.store.at_hand import AtHand
 from app.adapters.store.failures import failure_of, unavailable
 from app.adapters.store.statements import statement
 from app.core.ids import OrganizationId
@@ -53,12 +54,12 @@ class PostgresDatabase:
 
     def __init__(self, *, is_exclusive: bool = False) -> None:
         self.is_exclusive = is_exclusive
-        self._pool: asyncpg.Pool | None = None
+        self._pool: AtHand | None = None
         self._is_shared = False
         # Calls that were answered: while this grows, the database is at work.
         self._served = 0
 
-    def use(self, pool: asyncpg.Pool, *, is_shared: bool = False) -> None:
+    def use(self, pool: AtHand, *, is_shared: bool = False) -> None:
         """Be available from now on; see `open_pool` for what is shared."""
         self._pool, self._is_shared = pool, is_shared
 
@@ -69,10 +70,7 @@ class PostgresDatabase:
         return PostgresScope(self)
 
     def connections(self) -> dict[str, int]:
-        if self._pool is None:
-            return {}
-        idle = self._pool.get_idle_size()
-        return {"idle": idle, "used": self._pool.get_size() - idle}
+        return {} if self._pool is None else self._pool.sizes()
 
     async def ping(self) -> None:
         with translated_failures():
@@ -97,13 +95,13 @@ class PostgresDatabase:
         finally:
             await pool.release(connection)
 
-    async def _acquired(self, pool: asyncpg.Pool) -> Any:
+    async def _acquired(self, pool: AtHand) -> Any:
         loop = asyncio.get_running_loop()
         gives_up_s = loop.time() + LONGEST_QUEUE_S
         while True:
             served = self._served
             try:
-                return await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+                return await pool.acquire(timeout_s=ACQUIRE_TIMEOUT_S)
             except TimeoutError:
                 if served == self._served or loop.time() > gives_up_s:
                     raise
@@ -157,7 +155,7 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
 @asynccontextmanager
 async def open_pool(
     *, is_shared: bool = False, server_settings: Mapping[str, str] | None = None, **connect: Any
-) -> AsyncGenerator[asyncpg.Pool]:
+) -> AsyncGenerator[AtHand]:
     """A pool whose connections are made as they are needed and closed at the end.
 
     Args:
@@ -181,10 +179,13 @@ async def open_pool(
         command_timeout=CALL_TIMEOUT_S,
         **connect,
     )
+    at_hand = AtHand(pool)
     try:
-        yield pool
+        yield at_hand
     finally:
         try:
-            await asyncio.wait_for(pool.close(), timeout=5.0)
+            async with asyncio.timeout(5.0):
+                await at_hand.close()
+                await pool.close()
         except TimeoutError:
             pool.terminate()

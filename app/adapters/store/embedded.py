@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from app.adapters.store.at_hand import AtHand
 from app.adapters.store.bundled import MAJOR_VERSION, Cluster, running_cluster, served_cluster
 from app.adapters.store.bundled.dumping import dump
 from app.adapters.store.bundled.failure import DataFolderInUse, DataFolderUnusable
@@ -55,7 +56,7 @@ async def open_embedded(settings: Settings, arrived: Arrived = nothing_first) ->
             yield database
 
 
-def _pooled(cluster: Cluster) -> AbstractAsyncContextManager[asyncpg.Pool]:
+def _pooled(cluster: Cluster) -> AbstractAsyncContextManager[AtHand]:
     return open_pool(**_address(cluster))
 
 

@@ -157,7 +157,6 @@ class Incoming:
         if is_over or is_enough:
             news.set_result(is_enough)
 
-
     # The parser calls these, and goes on after a whole response where more has come with it.
 
     def on_message_begin(self) -> None:
