@@ -141,8 +141,8 @@ def create_app(
     )
     app.state.settings = chosen
     install_problem_handlers(app)
-    # Routes are tried one after the other: those of chats, which are asked most, come first.
-    for feature in sorted(FEATURES, key=lambda feature: feature not in (CHAT, RUNS)):
+    # Routes are tried one after the other: those that are asked most come first.
+    for feature in sorted(FEATURES, key=lambda feature: feature not in (CHAT, RUNS, AGENTS)):
         # Not `include_router`, which works every route out once more, and looks for it twice.
         app.router.routes += feature.router.routes
     app.router.routes += problem_pages.routes

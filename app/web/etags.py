@@ -34,10 +34,11 @@ class NoVersionToMatch(PreconditionFailed):
     """This resource has no version that `If-Match` could name."""
 
 
-async def _if_none_match(
-    if_none_match: Annotated[  # pyright: ignore[reportUnusedParameter]
+async def if_none_match(
+    tags: Annotated[  # pyright: ignore[reportUnusedParameter]
         str | None,
         Header(
+            alias="if-none-match",
             examples=['"3"'],
             description="The `ETag` of what you have: 304, without a body, while that is the same.",
         ),
@@ -46,7 +47,7 @@ async def _if_none_match(
     """Into the document; it is answered once there is a response."""
 
 
-TAKES_IF_NONE_MATCH = Depends(_if_none_match)
+TAKES_IF_NONE_MATCH = Depends(if_none_match)
 
 
 def conditional(request: Request, response: Response) -> Response:

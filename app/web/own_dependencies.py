@@ -48,14 +48,16 @@ class _Steps:
         return self.called[-1].name
 
 
-def without_own(dependant: Dependant) -> Dependant:
+def without_own(dependant: Dependant, *, only_shown: Callable[..., Any]) -> Dependant:
     """The same handler with its own dependencies called around it, once parameters are validated.
 
-    Who may ask has to be known before.
+    Who may ask has to be known before. What is `only_shown` stands in the document and does
+    nothing.
     """
-    own = [sub for sub in dependant.dependencies if _is_own(sub)]
+    needed = [sub for sub in dependant.dependencies if sub.call is not only_shown]
+    own = [sub for sub in needed if _is_own(sub)]
     if not own or not iscoroutinefunction(dependant.call):
-        return dependant
+        return replace(dependant, dependencies=needed)
     steps = _Steps()
     given = [(sub.name, steps.add(sub)) for sub in own]
     request_name = dependant.request_param_name or _REQUEST
@@ -78,7 +80,7 @@ def without_own(dependant: Dependant) -> Dependant:
     return replace(
         dependant,
         call=call,
-        dependencies=[sub for sub in dependant.dependencies if not _is_own(sub)],
+        dependencies=[sub for sub in needed if not _is_own(sub)],
         request_param_name=request_name,
         response_param_name=response_name,
     )

@@ -31,6 +31,7 @@ from app.web.etags import (
     TAKES_IF_NONE_MATCH,
     NoVersionToMatch,
     conditional,
+    if_none_match,
     refuse_unmatchable,
 )
 from app.web.idempotency import (
@@ -47,6 +48,7 @@ from app.web.problems import merged, problems
 from app.web.query import known_parameters, misused
 
 CREATING = (201, 202)
+_UNNAMED = re.compile(r"\(\?P<\w+>")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -148,7 +150,7 @@ class StrictRoute(DeferredRoute):
         """FastAPI's, with less for it to do; the document shows all dependencies as before."""
         names = signature(get_request_handler).parameters
         options = {name: getattr(self, name) for name in names if hasattr(self, name)}
-        options["dependant"] = without_own(self.dependant)
+        options["dependant"] = without_own(self.dependant, only_shown=if_none_match)
         return get_request_handler(embed_body_fields=self._embed_body_fields, **options)
 
     async def _answer(
@@ -245,12 +247,13 @@ class Feature:
 def paths_of_visitors(features: Iterable[Feature]) -> Callable[[str], bool]:
     """Tells whether a path is one of a widget and its visitors."""
     patterns = {
-        route.path_regex
+        _UNNAMED.sub("(?:", route.path_regex.pattern)
         for feature in features
         for route in feature.router.routes
         if isinstance(route, StrictRoute) and (feature.is_for_pages or route.takes_visitors)
     }
-    return lambda path: any(pattern.match(path) for pattern in patterns)
+    of_any = re.compile("|".join(sorted(patterns)))
+    return lambda path: of_any.match(path) is not None
 
 
 FeatureContext = AsyncGenerator[Any]

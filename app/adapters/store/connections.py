@@ -30,6 +30,13 @@ CALL_TIMEOUT_S = 11.0
 # A call that lost against another (deadlock, serialization) was rolled back: nothing of it is left.
 ROLLBACK_RETRIES = 3
 ROLLBACK_PAUSE_S = 0.02
+# TimeoutError is an OSError.
+DRIVER_FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+    OSError,
+)
 
 
 @contextmanager
@@ -37,16 +44,17 @@ def translated_failures() -> Generator[None]:
     """The driver's failures as the port's; nothing of the driver's wording reaches a client."""
     try:
         yield
-    except asyncpg.PostgresError as error:
-        raise failure_of(getattr(error, "sqlstate", None)) from error
-    except asyncpg.InternalClientError as error:  # what came is not PostgreSQL's protocol
-        raise unavailable() from error
-    except asyncpg.InterfaceError as error:
-        if isinstance(error, ValueError):  # an argument or an address that makes no sense
-            raise StoreRefused from error
-        raise unavailable() from error
-    except OSError as error:  # TimeoutError is one
-        raise unavailable() from error
+    except DRIVER_FAILURES as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, asyncpg.PostgresError):
+        return failure_of(getattr(error, "sqlstate", None))
+    # An argument or an address that makes no sense; else what came is not PostgreSQL's protocol,
+    # or nothing came.
+    is_senseless = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    return StoreRefused() if is_senseless else unavailable()
 
 
 class PostgresDatabase:
@@ -128,7 +136,7 @@ class PostgresScope:
     async def call(self, function: str, **arguments: Any) -> Any:
         named = self._fixed | arguments
         query = statement(function, tuple(named))
-        with translated_failures():
+        try:
             for attempt in range(ROLLBACK_RETRIES):
                 try:
                     return await self._database.fetch(query, *named.values())
@@ -136,6 +144,8 @@ class PostgresScope:
                     # Jitter, as those that lost together would meet again.
                     await asyncio.sleep(random.uniform(0.5, 1.5) * ROLLBACK_PAUSE_S * 2**attempt)
             return await self._database.fetch(query, *named.values())
+        except DRIVER_FAILURES as error:
+            raise _translated(error) from error
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

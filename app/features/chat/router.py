@@ -74,13 +74,11 @@ async def _runs(ports: OpenPorts, caller: ChatterOrVisitor, request: Request) ->
     return RunService(ports, caller, engine_of(request))
 
 
-async def _request(
-    agent_id: PathId, body: ChatCreate, request: Request, key: IdempotencyKey
-) -> ChatRequest:
+def _asked(agent_id: str, body: ChatCreate, request: Request, key: str | None) -> ChatRequest:
     return ChatRequest(
         agent_id=AgentId(agent_id),
         body=body,
-        route=request.url.path,
+        route=request.scope["path"],
         key=key,
         request_id=request.state.request_id,
     )
@@ -88,7 +86,6 @@ async def _request(
 
 Chat = Annotated[ChatService, Depends(_chat)]
 Runs = Annotated[RunService, Depends(_runs)]
-Asked = Annotated[ChatRequest, Depends(_request)]
 
 
 @router.post(
@@ -99,7 +96,13 @@ Asked = Annotated[ChatRequest, Depends(_request)]
     responses={200: STREAM, **REFUSALS, **problems(TooManyStreams)},
 )
 async def stream_chat(
-    asked: Asked, chat: Chat, caller: ChatterOrVisitor, limits: ServiceLimits
+    agent_id: PathId,
+    body: ChatCreate,
+    key: IdempotencyKey,
+    chat: Chat,
+    caller: ChatterOrVisitor,
+    limits: ServiceLimits,
+    request: Request,
 ) -> FrameStream:
     """The answer as server-sent events, each one line of JSON: `{event, data, …ids}`.
 
@@ -117,7 +120,7 @@ async def stream_chat(
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(limits.stream(caller))
-        started = await chat.start(asked)
+        started = await chat.start(_asked(agent_id, body, request, key))
         held = stack.pop_all()
     if isinstance(started, Joined):
         headers = REPLAYED if started.is_replay else {}
@@ -132,7 +135,9 @@ async def stream_chat(
 )
 @at_its_own_pace
 async def complete_chat(
-    asked: Asked,
+    agent_id: PathId,
+    body: ChatCreate,
+    key: IdempotencyKey,
     chat: Chat,
     runs: Runs,
     caller: ChatterOrVisitor,
@@ -145,6 +150,7 @@ async def complete_chat(
     Where a call needs a person's approval first, it comes at once with what has been written and
     the `finish_reason` `awaiting_approval`; the run tells when it has gone on and ended.
     """
+    asked = _asked(agent_id, body, request, key)
     async with limits.stream(caller):
         answer = await _completed(asked, chat, runs, request, response)
     return answer_for(caller, answer)
