@@ -14,13 +14,7 @@ from fastapi.routing import get_request_handler
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.errors import (
-    DeadlineExceeded,
-    InvalidRequest,
-    MalformedRequest,
-    UnsupportedMediaType,
-)
-from app.core.strict_json import IntegerTooLarge, JsonRefused, read_json
+from app.core.errors import DeadlineExceeded, MalformedRequest
 from app.ports import Ports
 from app.web.admission import admission_of
 from app.web.auth import ScopeCheck, known_caller
@@ -46,22 +40,11 @@ from app.web.openapi import operation_id
 from app.web.own_dependencies import without_own
 from app.web.problems import merged, problems
 from app.web.query import known_parameters, misused
+from app.web.strict_requests import StrictJsonRequest
 
 CREATING = (201, 202)
 _UNNAMED = re.compile(r"\(\?P<\w+>")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class StrictJsonRequest(Request):
-    """A request whose JSON is read strictly (`core/strict_json.py`)."""
-
-    async def json(self) -> Any:
-        try:
-            return read_json(await self.body())
-        except IntegerTooLarge as refused:
-            raise InvalidRequest(f"The body {refused}.") from None
-        except JsonRefused as refused:
-            raise MalformedRequest(f"The body {refused}.") from None
 
 
 class StrictRoute(DeferredRoute):
@@ -138,7 +121,7 @@ class StrictRoute(DeferredRoute):
                 refuse_unmatchable(request)
             async with self._admission(strict_request):
                 if takes_json:
-                    await _refuse_other_types(strict_request)
+                    await strict_request.refuse_other_types()
                     await strict_request.body()  # how slowly it comes is no concern of the deadline
                 answer = self._answer(strict_request, handler, checks, takes_json=takes_json)
                 response = await (in_time(request, answer) if self._in_time else answer)
@@ -205,12 +188,6 @@ def _scope_checks(dependant: Dependant) -> Iterator[ScopeCheck]:
         if isinstance(dependency.call, ScopeCheck):
             yield dependency.call
         yield from _scope_checks(dependency)
-
-
-async def _refuse_other_types(request: Request) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != "application/json" and not given.endswith("+json"):
-        raise UnsupportedMediaType("Send the body as application/json.")
 
 
 def room_router(name: str, *, prefix: str) -> APIRouter:

@@ -3,10 +3,10 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import anyio
 import structlog
@@ -133,7 +133,7 @@ class FrameStream(Response):
             return False
         self._note_first()
         writing = self._send({"type": "http.response.body", "body": frame, "more_body": True})
-        step = cast("Generator[Any, None, None]", writing.__await__())
+        step: Any = writing.__await__()
         try:
             next(step)
         except StopIteration:
