@@ -26,7 +26,7 @@ class AtHand:
 
     def sizes(self) -> dict[str, int]:
         """How many connections do nothing, and how many are at work."""
-        idle = self._pool.get_idle_size() + len(self._kept)
+        idle = self._pool.get_idle_size() + sum(map(_is_open, self._kept))
         return {"idle": idle, "used": self._pool.get_size() - idle}
 
     async def acquire(self, *, timeout_s: float) -> Any:

@@ -31,6 +31,19 @@ async def test_a_task_that_was_told_of_silence_is_not_cancelled():
     await asyncio.sleep(0)
 
 
+async def test_what_comes_during_a_wait_begins_the_patience_anew():
+    silence = Silence(0.3)
+
+    async def something_comes():
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            silence.begin(0.3)
+        await asyncio.sleep(30)
+
+    with pytest.raises(ProviderStalled, match=r"0\.3"):
+        await silence.limited(something_comes())
+
+
 async def test_waits_together_may_not_last_longer_than_the_limit():
     silence = Silence(0.3)
 

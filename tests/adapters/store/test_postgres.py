@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from app.adapters.store.connections import POOL_SIZE
 from app.adapters.store.postgres import migrate_postgres, open_postgres
 from app.adapters.store.schema import FunctionsStrayed, SchemaOutdated
 from app.core.ids import OrganizationId, new_id
@@ -150,3 +151,28 @@ async def test_through_a_pooler_a_call_that_is_given_up_is_rolled_back(pooler, d
             await slow
         async with asyncio.timeout(5):
             assert await database.scoped(organization).call("file_get_v1", key="k") is None
+
+
+async def test_more_calls_than_connections_are_all_answered_and_none_stays_taken(
+    cluster, database_name
+):
+    async with open_postgres(settings_of(database_url(cluster, database_name))) as database:
+        await asyncio.gather(*(database.ping() for _ in range(3 * POOL_SIZE)))
+        counted = database.connections()
+        assert counted["used"] == 0
+        assert 0 < counted["idle"] <= POOL_SIZE
+
+
+async def test_connections_at_hand_that_the_server_has_ended_are_not_used(
+    cluster, database_name, connection
+):
+    async with open_postgres(settings_of(database_url(cluster, database_name))) as database:
+        await asyncio.gather(*(database.ping() for _ in range(3)))
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        while any(database.connections().values()):
+            await asyncio.sleep(0.01)
+        await database.ping()
+        assert database.connections() == {"idle": 1, "used": 0}
