@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from app.ports.llm import Finished, ProviderDisconnected, TextDelta, Usage
-from tests.support.completions_server import STREAM_HEAD, Exchange
-from tests.support.upstream import REQUEST, UPSTREAMS, Upstream, text_of
+from tests.support.upstream import REQUEST, UPSTREAMS, Upstream, one_by_one, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -14,15 +13,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=UPSTREAMS.values(), ids=UPSTREAMS)
 def upstream(request) -> Upstream:
     return request.param
-
-
-def one_by_one(*parts: bytes):
-    async def script(exchange: Exchange) -> None:
-        for part in (STREAM_HEAD, *parts):
-            await exchange.send(part)
-            await asyncio.sleep(0.02)
-
-    return script
 
 
 async def taken(provider, take) -> list:

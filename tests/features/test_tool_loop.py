@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.features.chat.calls import failed
-from app.features.chat.events import FormEvent, PageSource, Progress, Source
+from app.features.chat.events import Answer, FormEvent, PageSource, Progress, Source
 from app.features.chat.turn import turn
 from app.features.tools.kinds.kind import FormShown, WebPage
 from app.ports.llm import Message, ProviderFailed
@@ -24,7 +24,7 @@ from tests.support.toolkit import (
     reason_of,
     text_of,
 )
-from tests.support.upstream import UPSTREAMS, Upstream, sending
+from tests.support.upstream import UPSTREAMS, Upstream, one_by_one, sending
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
 NAMES = ("openai", "anthropic", "google", "mistral")
@@ -88,6 +88,22 @@ async def test_a_call_is_made_shown_and_told_and_the_answer_goes_on(upstream):
     asked = json.dumps(server.requests[1]["messages"])
     assert "Vejo j" in asked
     assert asked.count('"stock"') == 1
+
+
+async def test_a_model_is_told_all_that_it_said_before_its_call_however_that_was_taken(upstream):
+    wire = upstream.wire
+    said = [wire.text("Vejo "), wire.text("isso "), wire.text("agora.")]
+    call = [wire.call(0, "call_a", "stock"), wire.arguments(0, '{"q":"x"}')]
+    first = one_by_one(wire.start, *said, *call, wire.finish("tool_calls"), wire.usage, wire.end)
+    texts = []
+    async with bench(upstream, first, saying(upstream)) as (run, server):
+        async for event in turn(run.plan(), None):
+            if isinstance(event, Answer):
+                texts.append(event.text)
+                if event.flow is not None:
+                    event.flow(texts.append)
+    assert "".join(texts) == "Vejo isso agora.\n\nSim, há 3."
+    assert "Vejo isso agora." in json.dumps(server.requests[1]["messages"])
 
 
 async def test_two_steps_and_every_dialect_gets_back_what_it_wants(upstream):

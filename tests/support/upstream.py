@@ -1,5 +1,6 @@
 """A provider as the registry has it, over a server of its own wire protocol."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -104,6 +105,17 @@ def sending(*parts: bytes) -> Script:
 
     async def script(exchange: Exchange) -> None:
         await exchange.send(STREAM_HEAD, *parts)
+
+    return script
+
+
+def one_by_one(*parts: bytes) -> Script:
+    """The parts, each when the one before has been read."""
+
+    async def script(exchange: Exchange) -> None:
+        for part in (STREAM_HEAD, *parts):
+            await exchange.send(part)
+            await asyncio.sleep(0.02)
 
     return script
 

@@ -32,7 +32,8 @@ class Progress:
     @property
     def data(self) -> dict[str, Any]:
         """The event's data."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        data: dict[str, Any] = {"status": self.status, "progress": self.progress}
+        return data if self.tool is None else data | {"tool": self.tool}
 
 
 @dataclass(frozen=True, slots=True)
