@@ -54,6 +54,7 @@ ALLOWED = {
     "app/adapters/shared/redis_run_writer.py": OPERATORS,
     "app/adapters/shared/redis_scripts.py": OPERATORS,
     "app/adapters/signing_keys/jwks.py": "to the issuer that CLERK_ISSUER names",
+    "app/adapters/store/at_hand.py": OPERATORS,
     "app/adapters/store/bundled/postmaster.py": "to the bundled PostgreSQL, by its socket",
     "app/adapters/store/connections.py": OPERATORS,
     "app/adapters/store/embedded.py": "to the bundled PostgreSQL, by its socket",
