@@ -1,5 +1,6 @@
 """Routes that read JSON strictly, and the shape of a feature."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
