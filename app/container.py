@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.adapters.embedder import EMBEDDERS
-from app.adapters.fetch.guarded import open_fetch
+from app.adapters.fetch.guarded import open_fetch, trusted_certificates
 from app.adapters.files.database import DatabaseFiles
 from app.adapters.llm import PROVIDERS
 from app.adapters.meter import open_meter
@@ -24,6 +24,7 @@ from app.adapters.store.migrations import MigrationFailed
 from app.adapters.store.postgres import migrate_postgres
 from app.adapters.store.resealing import reseal
 from app.adapters.telemetry import start_telemetry as start_telemetry
+from app.core.background import in_daemon
 from app.core.clock import Clock, SystemClock
 from app.core.encryption import LastingVault, Vault, keep_key, kept_key
 from app.core.errors import CannotStart
@@ -151,6 +152,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     clock = SystemClock()
     lasting, arrived, announced = LastingVault(StoreUnavailable), asyncio.Event(), asyncio.Event()
     store = _store(settings)
+    certificates = in_daemon(trusted_certificates)  # takes as long as PostgreSQL to start
     async with AsyncExitStack() as stack:
         opening = store.open(settings, _arriving(settings, lasting, arrived))
         database = AnnouncingDatabase(await stack.enter_async_context(opening), announced)
@@ -165,7 +167,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
             database=database,
             store=store.name,
             files=await _files(settings, database, stack),
-            fetch=await stack.enter_async_context(open_fetch(settings)),
+            fetch=await stack.enter_async_context(open_fetch(settings, trust=await certificates)),
             models=await _models(settings, clock, meter, stack),
             embedders=await _embedders(settings, meter, stack),
             reranker=await _reranker(settings, meter, stack),
