@@ -63,10 +63,13 @@ class IndexingQueue:
     async def stage(
         self, document: ClaimedDocument, chunks: Sequence[TextChunk], *, progress: int
     ) -> None:
-        """Add a batch out of sight, tell the progress and renew the lease."""
+        """Add a batch out of sight, tell the progress and renew the lease.
+
+        Batches of one document may come in any order and at once.
+        """
         await self._step(
             document,
-            "document_stage_v1",
+            "document_stage_v2",
             lease_s=self._lease_s,
             chunks=[_row(chunk) for chunk in chunks],
             progress=progress,

@@ -20,7 +20,11 @@ POLL_S = 0.3
 RETRY_POLL_S = 2.0
 AT_ONCE = 4
 PER_ORGANIZATION = 2
-BATCH = 500
+BATCH = 250
+# Of a document, on connections of their own, and of all: making stems takes one core of the
+# database each.
+BATCHES_AT_ONCE = 2
+STAGED_AT_ONCE = 4
 MAX_ATTEMPTS = 5
 # Told to stop: a document that is being published has so long, and giving one back.
 PUBLISHED_WITHIN_S = 10.0
@@ -56,6 +60,7 @@ class IndexingWorker:
         self._publish_s = publish_s
         self._queue = IndexingQueue(ports.database, lease_s=lease_s)
         self._claiming = Pause(log, "indexing")
+        self._staging = asyncio.Semaphore(STAGED_AT_ONCE)
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._publishing: set[tuple[str, str]] = set()
 
@@ -156,13 +161,30 @@ class IndexingWorker:
 
     async def _index(self, document: ClaimedDocument) -> None:
         chunks = await self._held(document)
-        await self._queue.stage(document, [], progress=READ_PERCENT)
-        for start in range(0, len(chunks), BATCH):
-            batch = chunks[start : start + BATCH]
-            share = (99 - READ_PERCENT) * (start + len(batch)) // len(chunks)
-            await self._queue.stage(document, batch, progress=READ_PERCENT + share)
+        await self._queue.renew(document, progress=READ_PERCENT)
+        await self._stage(document, chunks)
         self._publishing.add(document.claim)
         await self._queue.publish(document, chunk_count=len(chunks))
+
+    async def _stage(self, document: ClaimedDocument, chunks: tuple[TextChunk, ...]) -> None:
+        """All chunks, in batches of which some are under way at once."""
+        starts, staged = iter(range(0, len(chunks), BATCH)), 0
+
+        async def some() -> None:
+            nonlocal staged
+            for start in starts:
+                batch = chunks[start : start + BATCH]
+                async with self._staging:
+                    staged += len(batch)
+                    share = (99 - READ_PERCENT) * staged // len(chunks)
+                    await self._queue.stage(document, batch, progress=READ_PERCENT + share)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(BATCHES_AT_ONCE):
+                    tasks.create_task(some())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def _held(self, document: ClaimedDocument) -> tuple[TextChunk, ...]:
         """The chunks, read while the lease is renewed; the reading ends with the lease."""
