@@ -54,7 +54,9 @@ begin
   if not document_held(p_org, p_id, p_lease_id) then
     return 'false';
   end if;
-  perform stage_stemmed(p_org, p_id, p_chunks, v_stems);
+  if p_chunks <> '[]' then
+    perform stage_stemmed(p_org, p_id, p_chunks, v_stems);
+  end if;
   update documents set progress = greatest(progress, p_progress), updated_at = now(),
          lease_until = now() + make_interval(secs => p_lease_s)
    where organization_id = p_org and id = p_id;

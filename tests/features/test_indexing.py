@@ -13,7 +13,7 @@ from app.features.identity.repository import IdentityRepository
 from app.features.knowledge.incoming import IncomingFile
 from app.features.knowledge.indexing import IndexingQueue, LeaseLost
 from app.features.knowledge.repository import KnowledgeRepository
-from app.features.knowledge.worker import MAX_ATTEMPTS, IndexingWorker
+from app.features.knowledge.worker import BATCH, MAX_ATTEMPTS, IndexingWorker
 from app.ports import Ports
 from app.ports.parser import Cut, Parser, ParsingUnavailable, TextChunk
 
@@ -132,6 +132,56 @@ async def test_what_a_dead_worker_had_staged_is_neither_seen_nor_there_twice(set
         assert sorted(row["ordinal"] for row in rows) == [0, 1, 2]
         with pytest.raises(LeaseLost):
             await dead.publish(claimed, chunk_count=3)
+
+
+async def test_batches_come_in_any_order_while_the_lease_is_held_and_not_after(settings):
+    async def read(_: bytes) -> None:
+        pass
+
+    three = [replace(CHUNK, ordinal=number, content=f"Olá {number}") for number in range(3)]
+    async with shelf(settings, read) as stock:
+        document = await stock.document("a", b"texto")
+        queue = IndexingQueue(stock.ports.database, lease_s=0)
+        (claimed,) = await queue.claim(new_id(), limit=1, per_organization=1)
+        await queue.stage(claimed, three[2:], progress=60)
+        await queue.stage(claimed, three[:1], progress=30)
+        assert (await document()).progress == 60
+        (taken_over,) = await queue.claim(new_id(), limit=1, per_organization=1)
+        with pytest.raises(LeaseLost):
+            await queue.stage(claimed, three[1:2], progress=90)
+        await queue.publish(taken_over, chunk_count=2)
+        scope = stock.ports.database.scoped(claimed.organization_id)
+        where = {"document_id": claimed.id}
+        rows = await scope.call("rows_find_v1", table="chunks", where=where)
+        assert sorted(row["ordinal"] for row in rows) == [0, 2]
+        assert (await document()).chunk_count == 2
+
+
+@pytest.mark.once
+async def test_batches_of_one_document_are_staged_side_by_side(settings, connection):
+    async def read(_: bytes) -> None:
+        pass
+
+    count = 3 * BATCH + 1
+    waiting = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    async with shelf(settings, read) as stock:
+        document = await stock.document("a", b"texto")
+        stock.ports.sandbox.result = tuple(
+            replace(CHUNK, ordinal=number, content=f"Olá {number}") for number in range(count)
+        )
+        async with working(stock.ports):
+            async with connection.transaction(), asyncio.timeout(20):
+                await connection.execute("lock table agentes.staged_chunks in share mode")
+                # One waits for the table, and the other one for the first.
+                while await connection.fetchval(waiting) < 2:
+                    await connection.execute("select pg_stat_clear_snapshot()")
+                    await asyncio.sleep(0.02)
+            assert (await settled(document)).chunk_count == count
+        ordinals = "select array_agg(ordinal order by number) from agentes.chunks"
+        assert await connection.fetchval(ordinals) == list(range(count))
 
 
 async def test_a_file_that_takes_its_service_with_it_is_given_up(settings):
