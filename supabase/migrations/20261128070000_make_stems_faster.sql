@@ -1,4 +1,4 @@
--- The same stems in two thirds of the time: making them is most of the work of indexing. What is
+-- The same stems in four fifths of the time: making them is most of the work of indexing. What is
 -- indexed stays as it is, as the results are equal, letter by letter.
 -- A regular expression builds its states anew for each match, and pays for each kind of letter that it tells apart
 -- and for what it puts in brackets: several that are simple cost less than one that knows all. Putting one text for
