@@ -34,10 +34,19 @@ class DeferredRoute(APIRoute):
         return getattr(self, name)
 
     def work_out(self) -> None:
-        """Make what serving it takes, unless that is done."""
-        if self._not_worked_out is not None:
-            options, self._not_worked_out = self._not_worked_out, None
+        """Make what serving it takes, unless that is done.
+
+        Raises:
+            FastAPIError: FastAPI can make nothing of the handler; each time that this is asked.
+        """
+        if self._not_worked_out is None:
+            return
+        options, self._not_worked_out = self._not_worked_out, None
+        try:
             super().__init__(self.path, self.endpoint, **options)
+        except BaseException:
+            self._not_worked_out = options
+            raise
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         # Below a proxy's path, only the pattern knows where ours begins.

@@ -5,10 +5,12 @@ import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
+import structlog
 from starlette.routing import BaseRoute
 
-from app.core.background import kept_up
 from app.web.deferred_route import DeferredRoute
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -18,7 +20,7 @@ async def warmed(routes: Iterable[BaseRoute]) -> AsyncGenerator[None]:
     A request that comes before works out its own.
     """
     async with asyncio.TaskGroup() as tasks:
-        warming = tasks.create_task(kept_up(lambda: _warm(routes)))
+        warming = tasks.create_task(_warm(routes))
         try:
             yield
         finally:
@@ -29,6 +31,9 @@ async def _warm(routes: Iterable[BaseRoute]) -> None:
     for route in routes:
         if isinstance(route, DeferredRoute):
             began = time.perf_counter()
-            route.work_out()
+            try:
+                route.work_out()
+            except Exception:
+                log.exception("route_not_worked_out", route=route.path)
             # Half of the time is for requests.
             await asyncio.sleep(time.perf_counter() - began)

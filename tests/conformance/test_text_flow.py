@@ -40,8 +40,21 @@ async def test_what_is_raised_while_a_text_is_taken_is_raised_where_events_are_r
         raise LookupError(text)
 
     async with upstream.over(one_by_one(*upstream.whole("Um ", "dois."))) as (_, provider):
-        with pytest.raises(LookupError, match=r"dois\."):
+        with pytest.raises(RuntimeError) as raised:
             await taken(provider, refuse)
+    assert repr(raised.value.__cause__) == "LookupError('dois.')"
+
+
+async def test_who_takes_a_text_and_fails_is_not_taken_for_the_provider(upstream):
+    def refuse(text: str) -> None:
+        raise BrokenPipeError(text)
+
+    start, *rest = upstream.whole("dois.")
+    script = one_by_one(start, upstream.wire.text("Um "), b"".join(rest))
+    async with upstream.over(script) as (_, provider):
+        with pytest.raises(RuntimeError) as raised:
+            await taken(provider, refuse)
+    assert isinstance(raised.value.__cause__, BrokenPipeError)
 
 
 async def test_a_stream_that_is_cut_fails_after_its_texts_were_taken(upstream):
@@ -52,6 +65,22 @@ async def test_a_stream_that_is_cut_fails_after_its_texts_were_taken(upstream):
         with pytest.raises(ProviderDisconnected):
             await taken(provider, texts.append)
     assert "".join(texts) == "dois "
+
+
+async def test_who_takes_a_text_may_end_the_task_that_waits(upstream):
+    failures: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+
+    def leave(_: str) -> None:
+        reading.cancel()
+
+    start, *rest = upstream.whole("dois.")
+    script = one_by_one(start, upstream.wire.text("Um "), b"".join(rest))
+    async with upstream.over(script) as (_, provider):
+        reading = asyncio.ensure_future(taken(provider, leave))
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert failures == []
 
 
 async def test_nothing_is_taken_for_a_task_that_was_cancelled(upstream):

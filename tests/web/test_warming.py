@@ -3,6 +3,7 @@ import asyncio
 import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import FastAPIError
 
 from app.web.deferred_route import DeferredRoute
 from app.web.warming import warmed
@@ -59,3 +60,19 @@ async def test_an_end_in_the_middle_of_it_is_an_end(app):
     async with warmed(app.routes):
         pass
     assert len(worked_out) <= 1
+
+
+async def test_a_route_of_which_nothing_can_be_made_says_so_each_time_and_keeps_no_other(app):
+    router = APIRouter(prefix="/broken", route_class=NotedRoute)
+
+    @router.get("")
+    async def read(thing: asyncio.Event) -> None:
+        assert thing
+
+    app.router.routes.insert(0, router.routes[0])
+    async with warmed(app.routes), asyncio.timeout(10):
+        while len(worked_out) < 2:
+            await asyncio.sleep(0.01)
+    for _ in range(2):
+        with pytest.raises(FastAPIError):
+            router.routes[0].work_out()

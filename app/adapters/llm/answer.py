@@ -76,6 +76,7 @@ class AnswerReader:
         self._take_text: TakeText | None = None
         self._events: list[ChatEvent] = []
         self._failure: ProviderFailed | None = None
+        self._not_taken: Exception | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -100,14 +101,18 @@ class AnswerReader:
     def feed(self, chunk: bytes) -> bool:
         """Read the chunk; whether it held no more than texts that were taken."""
         self._read(self._lines.feed(chunk))
-        return not (self._events or self._failure or self._answer.has_end_mark)
+        is_news = self._events or self._failure or self._not_taken
+        return not (is_news or self._answer.has_end_mark)
 
     def events(self) -> Iterator[ChatEvent]:
         """What was read since the last call; what came before a fault is given first.
 
         Raises:
             ProviderFailed: the stream holds a fault, or tells of one, before the answer is whole.
+            RuntimeError: whoever takes the texts has failed.
         """
+        if self._not_taken is not None:
+            raise RuntimeError("A text could not be taken.") from self._not_taken
         events, self._events = self._events, []
         yield from events
         failure, self._failure = self._failure, None
@@ -177,7 +182,10 @@ class AnswerReader:
         if self._take_text is None or self._events:
             self._events.append(TextDelta(text, self._flow_to))
         else:
-            self._take_text(text)
+            try:
+                self._take_text(text)
+            except Exception as error:  # for whoever reads the events: the provider did nothing
+                self._not_taken = error
 
     def _flow_to(self, take: TakeText) -> None:
         self._take_text = take

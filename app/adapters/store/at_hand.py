@@ -5,6 +5,7 @@ third of a short call.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -40,7 +41,7 @@ class AtHand:
             connection = self._kept.pop()
             if _is_open(connection):
                 return connection
-            await self._pool.release(connection)
+            await self._let_go(connection)
         self._waiting += 1
         try:
             return await self._pool.acquire(timeout=timeout_s)
@@ -64,7 +65,12 @@ class AtHand:
 
     async def _return_all(self) -> None:
         while self._kept:
-            await self._pool.release(self._kept.pop())
+            await self._let_go(self._kept.pop())
+
+    async def _let_go(self, connection: Any) -> None:
+        # Lost in this very moment, it has gone back by itself; whose call this is has lost nothing.
+        with suppress(asyncpg.InternalClientError, asyncpg.InterfaceError, OSError):
+            await self._pool.release(connection)
 
 
 def _is_open(connection: Any) -> bool:

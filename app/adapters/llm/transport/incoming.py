@@ -152,9 +152,10 @@ class Incoming:
         try:
             is_enough = bool(self._chunks) and not self._take(self._taken())
         except Exception as error:  # the connection has no part in it
-            news.set_exception(error)
+            if not news.done():
+                news.set_exception(error)
             return
-        if is_over or is_enough:
+        if (is_over or is_enough) and not news.done():
             news.set_result(is_enough)
 
     # The parser calls these, and goes on after a whole response where more has come with it.
