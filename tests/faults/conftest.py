@@ -11,7 +11,8 @@ import pytest
 from tests.support.fault_stack import Stack, Watch, fault_stack
 from tests.support.postgres_server import PostgresServer, postgres_server
 
-MAX_CONNECTIONS = 40
+# Three replicas may open 20 each.
+MAX_CONNECTIONS = 80
 
 
 @pytest.fixture(scope="session")
