@@ -1,6 +1,7 @@
 """One response as it comes in: its head, and a body whose reader takes what has come, or waits."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import httpx2
@@ -9,9 +10,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 MAX_HEAD_BYTES = 128 * 1024
 # What has come and was not taken; beyond it nothing more is read from the network.
 MAX_WAITING_BYTES = 256 * 1024
-# Poured within calls of the loop before the task is woken, so that others have their turn: the loop
-# hands on two megabytes before it looks at another connection.
-MAX_POURED_BYTES = 64 * 1024
+# Poured before others have their turn: the loop hands on two megabytes of one connection before it
+# looks at another, and each token has to be read, kept and shown.
+MAX_POURED_BYTES = 16 * 1024
 _NO_BODY = (204, 304)
 # Takes a part of the body; whether it wants the next one in the same way.
 Take = Callable[[bytes], bool]
@@ -116,8 +117,10 @@ class Incoming:
         """
         while True:
             if self._chunks:
-                if not take(self._taken()):
+                if not take(self._taken(MAX_POURED_BYTES)):
                     return True
+                if self._chunks:
+                    await asyncio.sleep(0)
             elif self.is_whole:
                 return False
             elif self._failure is not None:
@@ -125,12 +128,15 @@ class Incoming:
             elif await self._wait(take):
                 return True
 
-    def _taken(self) -> bytes:
-        chunks, self._chunks = self._chunks, []
-        if self._waiting_bytes > MAX_WAITING_BYTES:
+    def _taken(self, at_most: int = sys.maxsize) -> bytes:
+        chunks = self._chunks
+        taken = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        had_too_much = self.has_too_much
+        self._chunks = [taken[at_most:]] if len(taken) > at_most else []
+        self._waiting_bytes = max(0, len(taken) - at_most)
+        if had_too_much and not self.has_too_much:
             self._go_on()
-        self._waiting_bytes = 0
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return taken[:at_most]
 
     def _leave_parser(self) -> None:
         """Nothing more is parsed. The parser holds our methods: only the collector would end it."""
@@ -153,6 +159,11 @@ class Incoming:
             if is_over or self._has_head:
                 news.set_result(False)
             return
+        self._poured_bytes += self._waiting_bytes
+        if self._poured_bytes > MAX_POURED_BYTES:
+            self._poured_bytes = 0
+            news.set_result(False)
+            return
         chunk = self._taken() if self._chunks else b""
         try:
             is_enough = bool(chunk) and not self._take(chunk)
@@ -160,10 +171,7 @@ class Incoming:
             if not news.done():
                 news.set_exception(error)
             return
-        self._poured_bytes += len(chunk)
-        is_much = self._poured_bytes > MAX_POURED_BYTES
-        if (is_over or is_enough or is_much) and not news.done():
-            self._poured_bytes = 0
+        if (is_over or is_enough) and not news.done():
             news.set_result(is_enough)
 
     # The parser calls these, and goes on after a whole response where more has come with it.
