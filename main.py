@@ -14,10 +14,9 @@ if __name__ == "__main__":
     commands.command("key")(key_with(make_key))
     commands(prog_name="python main.py")
 else:
-    import gc
+    from app.core.loading import begin_loading
 
-    # What is loaded now stays: looking through it for garbage takes a tenth of the start.
-    gc.disable()
+    begin_loading()
     from app.application import create_app
     from app.core.server_process import settle
 

@@ -6,13 +6,15 @@ import time
 from contextlib import suppress
 from socket import socket
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from app.command_line.free_port import require_free_port
 from app.command_line.guarded_protocol import GuardedProtocol
-from app.core.settings import Settings
+
+if TYPE_CHECKING:  # loaded with the application
+    from app.core.settings import Settings
 
 APPLICATION = "main:app"
 # Told to stop, all is over within this; platforms send SIGKILL after 30 s.

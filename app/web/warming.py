@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import structlog
 from starlette.routing import BaseRoute
 
+from app.core.loading import load_the_rest
 from app.web.deferred_route import DeferredRoute
 
 log = structlog.get_logger(__name__)
@@ -15,9 +16,9 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def warmed(routes: Iterable[BaseRoute]) -> AsyncGenerator[None]:
-    """Work out all routes beside what is asked meanwhile, so that no later request has to.
+    """Load what was put off, and work out all routes, beside what is asked meanwhile.
 
-    A request that comes before works out its own.
+    A request that comes before loads and works out what it needs.
     """
     async with asyncio.TaskGroup() as tasks:
         warming = tasks.create_task(_warm(routes))
@@ -28,6 +29,7 @@ async def warmed(routes: Iterable[BaseRoute]) -> AsyncGenerator[None]:
 
 
 async def _warm(routes: Iterable[BaseRoute]) -> None:
+    load_the_rest()
     for route in routes:
         if isinstance(route, DeferredRoute):
             began = time.perf_counter()

@@ -1,7 +1,5 @@
 """E-mail addresses, by their form alone: nobody is asked whether the mailbox exists."""
 
-import email_validator
-
 from app.core.contact_fields.refusal import ValueRefused
 
 MAX_CHARS = 254
@@ -17,6 +15,8 @@ def email_address(text: str) -> str:
     address = text.strip()
     if len(address) > MAX_CHARS:
         raise refused
+    import email_validator  # not while the service starts (core/loading.py)
+
     try:
         found = email_validator.validate_email(address, check_deliverability=False)
     except email_validator.EmailNotValidError:

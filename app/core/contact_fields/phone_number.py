@@ -3,8 +3,6 @@
 import re
 import unicodedata
 
-import phonenumbers
-
 from app.core.contact_fields.refusal import ValueRefused
 
 REGION = "BR"
@@ -25,6 +23,8 @@ def phone_number(text: str) -> str:
     written = unicodedata.normalize("NFKC", text).strip()
     if not _WRITTEN.fullmatch(written):
         raise refused
+    import phonenumbers  # not while the service starts (core/loading.py)
+
     try:
         found = phonenumbers.parse(written, REGION)
     except phonenumbers.NumberParseException:
