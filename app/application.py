@@ -197,7 +197,7 @@ async def _lifespan(app: FastAPI, *, open_ports: PortsOpener) -> AsyncGenerator[
                     opened[feature.name] = await stack.enter_async_context(feature.open(ports))
             app.state.features = opened
             await stack.enter_async_context(told_when_ready(ports))
-            await stack.enter_async_context(warmed(app.routes))
+            await stack.enter_async_context(warmed(app.routes, ports))
             with told_to_stop(ports.draining):
                 started = True
                 yield

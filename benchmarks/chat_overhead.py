@@ -4,8 +4,9 @@
 
 The model answers with 64 tokens, the first after 200 ms, 10 ms apart. Ours checks the key, reads
 agent and history, commits messages, usage and events, and can be resumed; the relays do none of it.
-Then turns of one token, plain reads of an agent, and 1,000 chats open at once with a token a second
-each, while `/health/live` is asked 20 times a second: how late that comes tells the loop's lag.
+Then turns of one token, plain reads of an agent (beside the relay's answer to a GET, for which it
+reads nothing), and 1,000 chats open at once with a token a second each, while `/health/live` is
+asked 20 times a second: how late that comes tells the loop's lag.
 
 One worker each, all on this machine; ratios within one run mean more than absolute times. The CPU
 of the driver and of the model's server is told, as a machine of two cores runs all of it.
@@ -46,6 +47,7 @@ from benchmarks.chat.reads import Reading
 
 SATURATING = 250
 QUESTION = "Qual é o prazo?"
+BARE, OURS = "SDK relay, plain stream", "ours"
 SERVE = ("-m", "app.command_line", "serve")
 
 
@@ -127,7 +129,7 @@ def variables_of(folder: Path, port: int, upstream: str) -> dict[str, str]:
 
 
 async def measure_all(
-    servers: list[Server], model_pid: int, reading: Reading, seconds: float
+    servers: list[Server], model_pid: int, readings: dict[str, Reading], seconds: float
 ) -> None:
     """Print all tables; the last server is ours."""
     ours = servers[-1]
@@ -139,8 +141,11 @@ async def measure_all(
     print(f"\nTurns of one token, {SHORT.first_ms} ms after the question:\n\n{HEAD}")
     for server in servers:
         await measure(server, model_pid, SHORT, 50, seconds)
-    await measure_reads(ours, reading, seconds)
-    await measure_many(ours, reading.port)
+    print()
+    for server in servers:
+        if server.name in readings:
+            await measure_reads(server, readings[server.name], seconds)
+    await measure_many(ours, readings[ours.name].port)
     loaded = use(ours.pid)
     print(f"\nafter: {loaded.rss_mb:.0f} MB, PostgreSQL {loaded.children_pss_mb:.0f} MB PSS")
 
@@ -153,14 +158,20 @@ async def main(seconds: float) -> None:
         os.chmod(parent, 0o755)  # under root, PostgreSQL runs as another user
         folder = Path(parent, "data")
         variables = variables_of(folder, port, upstream)
-        for which in ("first start", "later start"):
+        bare_start = relay("bare_relay", relay_port)
+        for which in ("first", "second", "third"):
+            began = time.monotonic()
+            with started(*bare_start, BENCHMARK_UPSTREAM=upstream):
+                await until_open(relay_port)
+                relay_s = time.monotonic() - began
             began = time.monotonic()
             with started(*SERVE, **variables):
                 await until_open(port, "/health/ready")
-                print(f"{which}: ready after {time.monotonic() - began:.2f} s")
+                ours_s = time.monotonic() - began
+            print(f"{which} start: ready after {ours_s:.2f} s, the SDK relay after {relay_s:.2f} s")
         with (
             started("-m", "benchmarks.chat.upstream", "--port", str(upstream_port)) as model,
-            started(*relay("bare_relay", relay_port), BENCHMARK_UPSTREAM=upstream) as bare,
+            started(*bare_start, BENCHMARK_UPSTREAM=upstream) as bare,
             started(*relay("raw_relay", raw_port), BENCHMARK_UPSTREAM=upstream) as raw,
             started(*SERVE, **variables) as process,
         ):
@@ -170,11 +181,12 @@ async def main(seconds: float) -> None:
             targets, reading = await prepare(port, folder)
             servers = [
                 Server("raw relay, the floor", raw.pid, relay_targets(raw_port, "/")),
-                Server("SDK relay, plain stream", bare.pid, relay_targets(relay_port, "/plain")),
+                Server(BARE, bare.pid, relay_targets(relay_port, "/plain")),
                 Server("SDK relay, sse-starlette", bare.pid, relay_targets(relay_port, "/sse")),
-                Server("ours", process.pid, targets),
+                Server(OURS, process.pid, targets),
             ]
-            await measure_all(servers, model.pid, reading, seconds)
+            readings = {BARE: Reading(relay_port, "/read"), OURS: reading}
+            await measure_all(servers, model.pid, readings, seconds)
 
 
 def relay(module: str, port: int) -> tuple[str, ...]:

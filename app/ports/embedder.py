@@ -45,6 +45,10 @@ class Embedder(Protocol):
         """Whether it can be called: what it needs is there."""
         ...
 
+    async def prepare(self) -> None:
+        """Load what the first call would have to wait for, and connect to nothing."""
+        ...
+
     async def embed(
         self, model: str, texts: Sequence[str], *, purpose: Purpose, total_s: float
     ) -> list[Vector]:
@@ -93,6 +97,11 @@ class Embedders:
 
     def __init__(self, embedders: Mapping[str, Embedder], meter: Meter = SILENT) -> None:
         self._embedders, self._meter = embedders, meter
+
+    async def prepare(self) -> None:
+        """Load what first calls would have to wait for."""
+        for embedder in self._embedders.values():
+            await embedder.prepare()
 
     @property
     def configured(self) -> list[str]:

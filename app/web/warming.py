@@ -9,26 +9,35 @@ import structlog
 from starlette.routing import BaseRoute
 
 from app.core.loading import load_the_rest
+from app.ports import Ports
 from app.web.deferred_route import DeferredRoute
 
+# The server begins to listen only when the application says that it has started.
+SERVED_FIRST_S = 0.1
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def warmed(routes: Iterable[BaseRoute]) -> AsyncGenerator[None]:
+async def warmed(routes: Iterable[BaseRoute], ports: Ports) -> AsyncGenerator[None]:
     """Load what was put off, and work out all routes, beside what is asked meanwhile.
 
     A request that comes before loads and works out what it needs.
     """
     async with asyncio.TaskGroup() as tasks:
-        warming = tasks.create_task(_warm(routes))
+        warming = tasks.create_task(_warm(routes, ports))
         try:
             yield
         finally:
             warming.cancel()
 
 
-async def _warm(routes: Iterable[BaseRoute]) -> None:
+async def _warm(routes: Iterable[BaseRoute], ports: Ports) -> None:
+    await asyncio.sleep(SERVED_FIRST_S)
+    for prepare in (ports.models.prepare, ports.embedders.prepare):
+        try:
+            await prepare()
+        except Exception:  # who asks next tries again, and is told
+            log.exception("not_prepared")
     load_the_rest()
     for route in routes:
         if isinstance(route, DeferredRoute):

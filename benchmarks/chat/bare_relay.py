@@ -1,7 +1,7 @@
 """What stands between a model and a client at the least: FastAPI, the openai SDK, nothing stored.
 
-`/plain` writes a plain stream, `/sse` goes through sse-starlette. BENCHMARK_UPSTREAM names the
-model's server.
+`/plain` writes a plain stream, `/sse` goes through sse-starlette, `/read` reads nothing.
+BENCHMARK_UPSTREAM names the model's server.
 """
 
 import json
@@ -15,11 +15,12 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
-from app.core.settings import child_environment
-
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Loaded here, as it is no part of what a relay needs to start.
+    from app.core.settings import child_environment
+
     async with AsyncOpenAI(
         base_url=child_environment()["BENCHMARK_UPSTREAM"], api_key="sk-none"
     ) as client:
@@ -68,3 +69,9 @@ async def sse(body: Chat) -> EventSourceResponse:
         yield {"event": "done", "data": "{}"}
 
     return EventSourceResponse(events())
+
+
+@app.get("/read")
+async def read() -> dict[str, str]:
+    """The least that an answer takes."""
+    return {"id": "none", "name": "Bench"}

@@ -56,19 +56,24 @@ def shares(values: list[float], digits: int = 1) -> str:
 HEAD = (
     "| server | open | streams/s | CPU ms | of PostgreSQL | driver, model"
     " | first event ms p50 / p99 | overhead ms p50 / p99 | total : upstream | token ms p50 / p99"
-    " | failed |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    " | MB | failed |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def row(
-    name: str, profile: Profile, at_once: int, readings: Readings, took_s: float, cpus: list[float]
+    server: Server,
+    profile: Profile,
+    at_once: int,
+    readings: Readings,
+    took_s: float,
+    cpus: list[float],
 ) -> str:
     """One line of the table."""
     count = max(len(readings.total), 1)
     ours, database, driver, model = (f"{cpu_s / count * 1000:.1f}" for cpu_s in cpus)
     cells = [
-        name,
+        server.name,
         str(at_once),
         f"{len(readings.total) / took_s:.0f}",
         ours,
@@ -78,6 +83,7 @@ def row(
         shares([total - profile.took_ms for total in readings.total]),
         f"{at(readings.total, 0.5) / profile.took_ms:.3f}",
         shares(readings.token, 2),
+        f"{use(server.pid).rss_mb:.0f}",
         str(readings.failed),
     ]
     return f"| {' | '.join(cells)} |"
@@ -96,7 +102,7 @@ async def measure(
     before = cpus(server, model_pid)
     readings, took_s = await load(server.targets[profile], at_once=at_once, seconds=seconds)
     spent = [after - b for after, b in zip(cpus(server, model_pid), before, strict=True)]
-    print(row(server.name, profile, at_once, readings, took_s, spent), flush=True)
+    print(row(server, profile, at_once, readings, took_s, spent), flush=True)
 
 
 async def measure_reads(server: Server, reading: Reading, seconds: float) -> None:
@@ -106,8 +112,8 @@ async def measure_reads(server: Server, reading: Reading, seconds: float) -> Non
     cpu_s = use(server.pid).cpu_s - before
     count = max(len(answers.took), 1)
     print(
-        f"\nplain reads: {count / seconds:.0f}/s, {cpu_s / count * 1e6:.0f} µs CPU each,"
-        f" {shares(answers.took)} ms, {answers.failed} failed"
+        f"plain reads, {server.name}: {count / seconds:.0f}/s, {cpu_s / count * 1e6:.0f} µs CPU"
+        f" each, {shares(answers.took)} ms, {answers.failed} failed"
     )
 
 

@@ -53,3 +53,31 @@ import rich
 """
     given = SERVING + "\n" + code
     assert said(given, tmp_path).splitlines() == ["True False", "False x", "True"]
+
+
+def test_a_provider_s_library_is_loaded_after_the_start_and_before_the_first_chat(tmp_path):
+    code = """
+import asyncio
+from pydantic import SecretStr
+from app.adapters.embedder import EMBEDDERS
+from app.adapters.llm import PROVIDERS
+from app.core.settings import Settings
+from app.ports.llm import Conduct
+
+async def seen():
+    settings = Settings(provider_variables={"OPENAI_API_KEY": SecretStr("k")})
+    async with (
+        PROVIDERS["openai"].open(settings, Conduct()) as provider,
+        EMBEDDERS["openai"].open(settings) as embedder,
+    ):
+        yield {"openai", "httpcore2"} & set(sys.modules)
+        await provider.prepare()
+        await embedder.prepare()
+        yield {"openai", "httpcore2"} & set(sys.modules)
+
+async def told():
+    print([sorted(names) async for names in seen()])
+
+asyncio.run(told())
+"""
+    assert said(code, tmp_path) == "[[], ['httpcore2', 'openai']]"

@@ -1,4 +1,5 @@
 import asyncio
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -10,6 +11,20 @@ from app.web.warming import warmed
 
 pytestmark = pytest.mark.anyio
 worked_out: list[str] = []
+prepared: list[str] = []
+
+
+class Prepared:
+    def __init__(self, name: str, *, fails: bool = False) -> None:
+        self._name, self._fails = name, fails
+
+    async def prepare(self) -> None:
+        prepared.append(self._name)
+        if self._fails:
+            raise OSError("no descriptors left")
+
+
+PORTS = SimpleNamespace(models=Prepared("models", fails=True), embedders=Prepared("embedders"))
 
 
 class NotedRoute(DeferredRoute):
@@ -21,6 +36,7 @@ class NotedRoute(DeferredRoute):
 @pytest.fixture
 def app() -> FastAPI:
     worked_out.clear()
+    prepared.clear()
     router = APIRouter(prefix="/things", route_class=NotedRoute)
 
     @router.get("/{thing_id}")
@@ -50,14 +66,15 @@ async def test_a_route_is_worked_out_when_it_is_asked_for_and_only_once(app):
 
 
 async def test_the_rest_is_worked_out_right_after_the_start(app):
-    async with warmed(app.routes), asyncio.timeout(10):
+    async with warmed(app.routes, PORTS), asyncio.timeout(10):
         while len(worked_out) < 2:
             await asyncio.sleep(0.01)
     assert worked_out == ["/things/{thing_id}", "/things"]
+    assert prepared == ["models", "embedders"]
 
 
 async def test_an_end_in_the_middle_of_it_is_an_end(app):
-    async with warmed(app.routes):
+    async with warmed(app.routes, PORTS):
         pass
     assert len(worked_out) <= 1
 
@@ -70,7 +87,7 @@ async def test_a_route_of_which_nothing_can_be_made_says_so_each_time_and_keeps_
         assert thing
 
     app.router.routes.insert(0, router.routes[0])
-    async with warmed(app.routes), asyncio.timeout(10):
+    async with warmed(app.routes, PORTS), asyncio.timeout(10):
         while len(worked_out) < 2:
             await asyncio.sleep(0.01)
     for _ in range(2):

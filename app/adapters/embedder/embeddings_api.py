@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,22 +60,36 @@ async def _open(server: Server, settings: Settings) -> AsyncGenerator[Embedder]:
         return
     if not urlsplit(address).path:
         address += server.default_path
-    async with httpx2.AsyncClient(
+    embedder = RemoteEmbedder(server, partial(_client, address, key))
+    try:
+        yield embedder
+    finally:
+        await embedder.close()
+
+
+def _client(address: str, key: str | None) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
         base_url=address,
         headers={"authorization": f"Bearer {key}"} if key else {},
         timeout=httpx2.Timeout(None, connect=CONNECT_S),
+        verify=_trust(),
         trust_env=False,
         follow_redirects=False,
-    ) as http:
-        yield RemoteEmbedder(server, http)
+    )
+
+
+# Reading the system's certificates takes 20 ms: once for all servers.
+_trust: Callable[[], SSLContext] = cache(httpx2.create_ssl_context)
 
 
 class RemoteEmbedder:
-    """One server; without a client it is not set up."""
+    """One server; without what makes its client it is not set up."""
 
-    def __init__(self, server: Server, http: httpx2.AsyncClient | None) -> None:
+    def __init__(self, server: Server, connect: Callable[[], httpx2.AsyncClient] | None) -> None:
         self._server = server
-        self._http = http
+        self._connect = connect
+        self._http: httpx2.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -82,7 +97,16 @@ class RemoteEmbedder:
 
     @property
     def is_configured(self) -> bool:
-        return self._http is not None
+        return self._connect is not None
+
+    async def prepare(self) -> None:
+        if self._connect is not None:
+            await self._client(self._connect)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._http is not None:
+            await self._http.aclose()
 
     async def embed(
         self, model: str, texts: Sequence[str], *, purpose: Purpose, total_s: float
@@ -111,15 +135,23 @@ class RemoteEmbedder:
         raise AssertionError
 
     async def _once(self, model: str, batch: list[str]) -> list[Vector]:
-        assert self._http is not None, "asked before it was set up"
+        assert self._connect is not None, "asked before it was set up"
         # Third parties do not all know base64, which the SDK asks for.
         body: dict[str, Any] = {"model": model, "input": batch, "encoding_format": "float"}
         try:
-            response = await self._http.post("embeddings", json=body)
+            http = self._http or await self._client(self._connect)
+            response = await http.post("embeddings", json=body)
         except (httpx2.HTTPError, OSError) as error:
             raise RetryLater("could not be reached.") from error
         answer = Answer(response.status_code, response.headers, response.content)
         return vectors_of(answer, len(batch), server=self.name)
+
+    async def _client(self, connect: Callable[[], httpx2.AsyncClient]) -> httpx2.AsyncClient:
+        async with self._opening:
+            if self._http is None:
+                # What it is made of takes 0.1 s to load.
+                self._http = await asyncio.to_thread(connect)
+            return self._http
 
 
 def _batches(texts: Sequence[str], most: int) -> Iterator[list[str]]:

@@ -36,6 +36,9 @@ class LocalEmbedder:
     def is_configured(self) -> bool:
         return find_spec("fastembed") is not None
 
+    async def prepare(self) -> None:
+        pass  # a model is loaded by who first asks for it
+
     async def embed(
         self, model: str, texts: Sequence[str], *, purpose: Purpose, total_s: float
     ) -> list[Vector]:

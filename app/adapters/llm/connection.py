@@ -33,7 +33,7 @@ def adapter(vendor: Vendor) -> ProviderAdapter:
 async def open_vendor(
     vendor: Vendor, settings: Settings, conduct: Conduct
 ) -> AsyncGenerator[RemoteProvider]:
-    """The provider as the environment sets it up; else nothing is imported until there is a key.
+    """The provider as the environment sets it up; its SDK is loaded when it is first needed.
 
     Raises:
         SettingsInvalid: its address is none.
@@ -41,7 +41,7 @@ async def open_vendor(
     clients = Clients(vendor, settings, conduct)
     is_set_up = settings.provider_variable(vendor.required_variable) is not None
     if is_set_up:
-        clients.begin()
+        _address(vendor, settings)  # a wrong one is told now, not to the first who chats
     try:
         key = settings.provider_variable(vendor.wire.key_variable)
         yield RemoteProvider(vendor, clients.by_key, conduct, key=key, is_set_up=is_set_up)

@@ -59,6 +59,9 @@ class LocalProvider:
     def context_window(self, model: str) -> int:
         return CATALOGUE.window(NAME, model) or UNKNOWN_WINDOW
 
+    async def prepare(self) -> None:
+        pass  # it needs nothing but itself
+
     def by_key(self, key: str) -> "LocalProvider":
         return self
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from app.adapters.llm.answer import AnswerReader
 from app.adapters.llm.attempt import attempt
@@ -60,6 +60,11 @@ class RemoteProvider:
     def context_window(self, model: str) -> int:
         return CATALOGUE.window(self.name, model) or self._vendor.unknown_window
 
+    async def prepare(self) -> None:
+        if self.is_configured:
+            with suppress(ProviderFailed):
+                await self._connected()
+
     def by_key(self, key: str) -> "RemoteProvider":
         known = self._by_key.pop(key, None)
         if known is None:
@@ -74,9 +79,7 @@ class RemoteProvider:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
         if not self.is_configured:
             raise ProviderNotConfigured(f"Set {self.required_variable}.")
-        if self._poster is None:
-            self._poster = await self._connect(self._key)
-        poster = self._poster
+        poster = self._poster or await self._connected()
         with self._breaker.call() as call:
             # A loop alone would leave the inner generators, and with them the socket, to the
             # collector.
@@ -85,6 +88,10 @@ class RemoteProvider:
                     if not isinstance(event, Usage):
                         call.began()
                     yield event
+
+    async def _connected(self) -> Poster:
+        self._poster = await self._connect(self._key)
+        return self._poster
 
     async def _attempts(self, poster: Poster, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
         conduct, clock = self._conduct, self._conduct.clock

@@ -40,6 +40,10 @@ class Provider(Protocol):
         """How many tokens the model reads and writes in all; a careful guess where unknown."""
         ...
 
+    async def prepare(self) -> None:
+        """Load what the first answer would have to wait for; if that fails, an answer tells."""
+        ...
+
     def by_key(self, key: str) -> "Provider":
         """The same provider asked by another key; what happens to the one is no fault of the other.
 
@@ -129,6 +133,11 @@ class Models:
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
+
+    async def prepare(self) -> None:
+        """Load what first answers would have to wait for."""
+        for provider in self._providers.values():
+            await provider.prepare()
 
     def with_keys(self, keys: Mapping[str, str]) -> "Models":
         """The same providers, those named here asked by these keys."""
