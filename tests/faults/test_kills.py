@@ -1,6 +1,7 @@
 """KP-1: the process is killed in the middle of its chats, or never learns of having begun one."""
 
 import asyncio
+import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.stories import an_agent
 
 pytestmark = pytest.mark.anyio
 CHATS = 20
+KILLS, LANES = 200, 4
 PIECE_S = 0.05
 # What was streamed longer ago than this is kept: a flush every 2 s, and its own time on its way.
 FLUSHED_AFTER_S = 3.0
@@ -100,10 +102,10 @@ async def unheard(postgres, folder) -> AsyncIterator[asyncio.Future]:
     await asyncio.wait([scenario])
 
 
-@pytest.mark.usefixtures("unheard")
-async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledged_is_missing(
-    postgres, folder, chance, is_long
-):
+async def kill_again_and_again(
+    postgres: PostgresServer, folder: Path, chance: random.Random, patient: list[bool]
+) -> None:
+    """One kill for each of `patient`: whether its runs are left to be found in their own time."""
     database = await postgres.new_database()
     data_dir = folder / database / "data"
     url = f"postgresql://postgres@/{database}?host={postgres.cluster.socket_dir}"
@@ -113,7 +115,7 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": model.url,
         }
-        for number in range(200 if is_long else 1):
+        for patiently in patient:
             ledger = Ledger()
             async with (
                 running_service(data_dir, **variables) as service,
@@ -129,12 +131,27 @@ async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledg
             async with running_service(data_dir, **variables):
                 connection = await postgres.connect(database)
                 try:
-                    await all_ended(connection, patiently=is_long and number % 10 == 0)
+                    await all_ended(connection, patiently=patiently)
                     await asyncio.sleep(1)
                     await check_after_kill(connection, ledger)
                     await check_kept(ledger, connection)
                 finally:
                     await connection.close()
+
+
+@pytest.mark.usefixtures("unheard")
+async def test_kp1_after_a_kill_in_the_middle_of_twenty_chats_nothing_acknowledged_is_missing(
+    postgres, folder, chance, is_long
+):
+    if not is_long:
+        await kill_again_and_again(postgres, folder, chance, [False])
+        return
+    # Most of it is waiting: services beside each other, each over a database of its own.
+    async with asyncio.TaskGroup() as tasks:
+        for lane in range(LANES):
+            kills = [number % 10 == 0 for number in range(lane, KILLS, LANES)]
+            its_chance = random.Random(chance.random())
+            tasks.create_task(kill_again_and_again(postgres, folder, its_chance, kills))
 
 
 async def test_kp1_a_run_whose_start_was_committed_but_not_confirmed_does_not_run_for_ever(unheard):
