@@ -53,7 +53,7 @@ test: $(TOOLS) $(LITE) bytecode ## Run all tests
 
 faults: $(TOOLS) bytecode ## Test every fault at full length, hundreds of kills: half an hour; SEED= repeats one
 	@echo "seed $(SEED)"
-	@$(PY) -m pytest tests/faults $(FEW_AT_ONCE) $(TWICE) --long --seed $(SEED)
+	@$(PY) -m pytest tests/faults $(FEW_AT_ONCE) --long --seed $(SEED)
 
 fuzz: $(TOOLS) bytecode ## Ask every operation a hundred ways and more: about 20 minutes; SEED= repeats one
 	@echo "seed $(SEED)"

@@ -46,6 +46,8 @@ from benchmarks.chat.processes import use
 from benchmarks.chat.reads import Reading
 
 SATURATING = 250
+# What a start does not wait for is loaded by then.
+WARM_S = 10
 QUESTION = "Qual é o prazo?"
 BARE, OURS = "SDK relay, plain stream", "ours"
 SERVE = ("-m", "app.command_line", "serve")
@@ -133,6 +135,7 @@ async def measure_all(
 ) -> None:
     """Print all tables; the last server is ours."""
     ours = servers[-1]
+    await asyncio.sleep(WARM_S)
     idle = use(ours.pid)
     print(f"idle: {idle.rss_mb:.0f} MB, PostgreSQL {idle.children_pss_mb:.0f} MB PSS\n\n{HEAD}")
     for at_once in (10, 50, SATURATING):

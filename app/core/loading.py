@@ -11,7 +11,7 @@ def begin_loading() -> None:
     """Call it before anything else is imported, and `settle` when all is loaded."""
     # What is loaded now stays: looking through it for garbage takes a tenth of the start.
     gc.disable()
-    # Rich would draw tracebacks, with the values of variables, on terminals.
+    # It would load Rich for tracebacks on terminals, which we do not have it draw.
     with _absent("rich"):
         import_module("structlog")
     # FastAPI would check the address of whom an OpenAPI document names, which is ours.

@@ -74,7 +74,11 @@ def _driver_failures_in_one_line(logger: Any, name: str, record: Any) -> Any:
 
 def _renderer(form: Literal["json", "console"]) -> Any:
     if form == "console":
-        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        return structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Rich's, where that is there, shows the values of variables.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     return _render_json
 
 

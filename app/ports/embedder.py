@@ -98,10 +98,10 @@ class Embedders:
     def __init__(self, embedders: Mapping[str, Embedder], meter: Meter = SILENT) -> None:
         self._embedders, self._meter = embedders, meter
 
-    async def prepare(self) -> None:
-        """Load what first calls would have to wait for."""
-        for embedder in self._embedders.values():
-            await embedder.prepare()
+    @property
+    def all(self) -> tuple[Embedder, ...]:
+        """All of them."""
+        return tuple(self._embedders.values())
 
     @property
     def configured(self) -> list[str]:

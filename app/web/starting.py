@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import CannotStart, Problem
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsInvalid
 
 _ADVICE = (
     "Start what is needed, or correct the variable that names it (DATABASE_URL and the like);"
@@ -59,7 +59,7 @@ def _said(problem: Problem) -> str:
 def explanation(error: Exception, settings: Settings) -> str | None:
     """What happened and what to do about it; None for what is a mistake of our own."""
     match error:
-        case CannotStart():
+        case CannotStart() | SettingsInvalid():
             return str(error)
         case Problem():
             # A driver's own words end without a full stop.

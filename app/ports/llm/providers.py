@@ -134,10 +134,10 @@ class Models:
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
 
-    async def prepare(self) -> None:
-        """Load what first answers would have to wait for."""
-        for provider in self._providers.values():
-            await provider.prepare()
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """All of them."""
+        return tuple(self._providers.values())
 
     def with_keys(self, keys: Mapping[str, str]) -> "Models":
         """The same providers, those named here asked by these keys."""

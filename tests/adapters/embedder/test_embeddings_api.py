@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.adapters.embedder import EMBEDDERS
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsInvalid
 from app.ports.embedder import EmbedderRefused, Embedders, EmbedderUnavailable, UnknownEmbedder
 from tests.support.completions_server import completions_server
 from tests.support.embeddings import embedding, saying, silent, vector
@@ -74,6 +74,22 @@ async def test_a_refusal_is_told_in_the_servers_own_words_and_not_repeated():
 async def test_a_server_that_does_not_answer_is_not_waited_for(fault):
     with pytest.raises(EmbedderUnavailable):
         await embedded("openai", fault, total_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OPENAI_API_KEY", "sk-“canary”"),
+        ("OPENAI_BASE_URL", "http://1.2.3.999/v1"),
+        ("OPENAI_BASE_URL", "http://é..b/v1"),
+    ],
+)
+async def test_a_key_or_an_address_that_is_none_is_told_at_the_start(variable, value):
+    variables = {"OPENAI_API_KEY": SecretStr("k"), variable: SecretStr(value)}
+    with pytest.raises(SettingsInvalid, match=variable) as told:
+        async with EMBEDDERS["openai"].open(Settings(provider_variables=variables)):
+            pass
+    assert "canary" not in str(told.value)
 
 
 async def test_models_are_named_with_an_embedder_that_is_set_up():

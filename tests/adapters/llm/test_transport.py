@@ -198,6 +198,30 @@ async def test_who_reads_slowly_is_sent_no_more_than_fits():
         assert len(await response.aread()) + MAX_WAITING_BYTES > 1000 * 65536 - 2 * 1024 * 1024
 
 
+async def test_who_leaves_amid_a_flood_leaves_a_connection_that_reads_on():
+    # Its end comes with what is too much.
+    flood = b"x" * (MAX_WAITING_BYTES + 20_000)
+
+    async def flooding(exchange: Exchange) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(flood)
+        await exchange.send(head + flood)
+        exchange.stays_open = True
+
+    async with completions_server(flooding, flooding) as server, transport() as over:
+        response = await asked(over, server.url)
+        body = response.extensions["body"]
+        taken: list[bytes] = []
+        async with asyncio.timeout(5):
+            while not body.is_whole:  # all of it has come, and more waits than fits
+                await asyncio.sleep(0.01)
+        assert await body.pour(lambda part: taken.append(part) is not None)
+        assert MAX_WAITING_BYTES < len(flood) - len(taken[0])
+        await response.aclose()
+        async with asyncio.timeout(5):
+            assert await read(over, server.url) == flood
+        assert server.connections == 1
+
+
 async def test_beyond_the_limit_requests_wait_for_a_place():
     async def script(exchange: Exchange) -> None:
         await exchange.send_chunked(b"hello")

@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
     def rest(self, idle_s: float, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for the next request, but not for longer than that."""
         self._incoming = None
+        self._go_on()  # who was answered may have left while more waited than fits
         self._timer = loop.call_later(idle_s, self.abort)
 
     def wake(self) -> None:

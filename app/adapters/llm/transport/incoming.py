@@ -117,10 +117,11 @@ class Incoming:
         """
         while True:
             if self._chunks:
-                if not take(self._taken(MAX_POURED_BYTES)):
-                    return True
+                is_enough = not take(self._taken(MAX_POURED_BYTES))
                 if self._chunks:
                     await asyncio.sleep(0)
+                if is_enough:
+                    return True
             elif self.is_whole:
                 return False
             elif self._failure is not None:
