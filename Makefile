@@ -51,7 +51,7 @@ test: $(TOOLS) $(LITE) bytecode ## Run all tests
 	@echo "The service's tests once more, with its data in a Supabase project; processes with a Redis:"
 	@$(PY) -m pytest $(TWICE) $(AT_ONCE) --store supabase tests/features tests/end_to_end
 
-faults: $(TOOLS) bytecode ## Test every fault at full length, hundreds of kills: half an hour; SEED= repeats one
+faults: $(TOOLS) bytecode ## Test every fault at full length, hundreds of kills: 40 minutes; SEED= repeats one
 	@echo "seed $(SEED)"
 	@$(PY) -m pytest tests/faults $(FEW_AT_ONCE) --long --seed $(SEED)
 
