@@ -117,6 +117,9 @@ async def test_a_second_sigterm_ends_it_at_once_and_leaves_no_database(data_dir,
         ):
             agent = await an_agent(client, model_id="openai/test")
             following = asyncio.ensure_future(stream(client, agent["id"], asking("Oi")))
+            async with asyncio.timeout(10):
+                while not server.requests:
+                    await asyncio.sleep(0.05)
             await asyncio.sleep(1)
             children = psutil.Process(service.process.pid).children(recursive=True)
             assert children
