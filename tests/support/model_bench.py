@@ -84,6 +84,7 @@ class Bench:
             completions_server(play) as model,
             self.open_provider(url or model.url) as provider,
         ):
+            await provider.prepare()  # as the service does right after its start
             self.providers[name] = provider
             who = await an_agent(self.client, model_id=f"{name}/model", **(agent or {}))
             started_s = time.monotonic()
