@@ -11,8 +11,8 @@ import pytest
 from tests.support.fault_stack import Stack, Watch, fault_stack
 from tests.support.postgres_server import PostgresServer, postgres_server
 
-# Six services beside each other may open 20 each, and tests look for themselves.
-MAX_CONNECTIONS = 160
+# Four services beside each other may open 20 each; hardly any opens ten.
+MAX_CONNECTIONS = 80
 
 
 @pytest.fixture(scope="session")
