@@ -1,7 +1,7 @@
 """The application for `uvicorn main:app`; `python main.py` lists the commands."""
 
 if __name__ == "__main__":
-    from app.command_line.__main__ import commands
+    from app.command_line.commands import commands
     from app.command_line.dump import dump_with
     from app.command_line.key import key_with
     from app.command_line.migrate import migrate_with

@@ -16,6 +16,7 @@ from app.adapters.llm.posting import Poster, Scribe
 from app.adapters.llm.remote import RemoteProvider
 from app.adapters.llm.transport.pool import Transport
 from app.adapters.llm.vendor import Vendor
+from app.core.late_packages import run_late
 from app.core.settings import Settings, SettingsInvalid
 from app.ports.llm import Conduct, ProviderAdapter, ProviderDisconnected
 
@@ -94,7 +95,9 @@ class Clients:
             await self._opened.result()[1].aclose()
 
     def _open(self) -> tuple[Any, Transport]:
-        sdk = importlib.import_module(self._vendor.dialect.sdk)
+        dialect = self._vendor.dialect
+        with run_late(dialect.late):
+            sdk = importlib.import_module(dialect.sdk)
         wire = Transport(_trust(), max_connections=MAX_CONNECTIONS, kept=KEPT_CONNECTIONS)
         # The first client imports the rest of the SDK, which would hold up the loop.
         self._client(sdk, "none")
@@ -102,7 +105,9 @@ class Clients:
 
     def _client(self, sdk: Any, key: str | None) -> Any:
         # Compressed, a stream comes later and in larger pieces.
-        scribe = Scribe(headers={"accept-encoding": "identity"}, trust_env=False)
+        scribe = httpx2.AsyncClient(
+            transport=Scribe(), headers={"accept-encoding": "identity"}, trust_env=False
+        )
         return self._vendor.dialect.client(
             sdk,
             api_key=key,

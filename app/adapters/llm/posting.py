@@ -13,10 +13,10 @@ from app.adapters.llm.transport.head import Head
 from app.adapters.llm.transport.pool import Transport
 
 
-class Scribe(httpx2.AsyncClient):
+class Scribe(httpx2.AsyncBaseTransport):
     """What an SDK is given to send its requests with: they come back to us as they were written."""
 
-    async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """A response to nothing, which names the request."""
         return httpx2.Response(200, request=request)
 

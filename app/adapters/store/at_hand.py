@@ -10,8 +10,9 @@ from typing import Any
 
 import asyncpg
 
-# So often all go back to the pool, which closes those that nobody has used for five minutes.
+# So often all go back to the pool, which closes those that nobody has used for a minute.
 RETURNED_EVERY_S = 10.0
+UNUSED_S = 60.0
 
 
 class AtHand:
@@ -64,8 +65,9 @@ class AtHand:
         await self._return_all()
 
     async def _return_all(self) -> None:
+        # The last used last, as the pool gives out first what came back last.
         while self._kept:
-            await self._let_go(self._kept.pop())
+            await self._let_go(self._kept.pop(0))
 
     async def _let_go(self, connection: Any) -> None:
         # Lost in this very moment, it has gone back by itself; whose call this is has lost nothing.

@@ -64,6 +64,7 @@ class Server:
             "shared_buffers": "32MB",
             "max_connections": "60",
             "jit": "off",
+            "max_logical_replication_workers": "0",
             "log_min_messages": "warning",
         }
         if self.binaries.major_version >= 18:
