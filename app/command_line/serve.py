@@ -8,10 +8,15 @@ from socket import socket
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-
 from app.command_line.free_port import require_free_port
-from app.command_line.guarded_protocol import GuardedProtocol
+from app.core.late_packages import run_late
+
+# Its own command line, with what reads that, is not ours.
+with run_late(["uvicorn"]):
+    from uvicorn.config import Config
+    from uvicorn.server import Server
+
+    from app.command_line.guarded_protocol import GuardedProtocol
 
 if TYPE_CHECKING:  # loaded with the application
     from app.core.settings import Settings
@@ -24,14 +29,14 @@ STOPPED_WITHIN_S = 20
 KEEPS_IDLE_S = 75
 
 
-class PatientServer(uvicorn.Server):
+class PatientServer(Server):
     """Goes on listening for a while after SIGTERM.
 
     `/health/ready` answers 503 meanwhile, so that a load balancer turns away before connections
     are refused. Ctrl-C, and a second SIGTERM, close it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
+    def __init__(self, config: Config, *, drain_s: float) -> None:
         super().__init__(config)
         self._drain_s = drain_s
         self._closes_at_s: float | None = None
@@ -78,7 +83,8 @@ def serve_until_stopped(*, reload: bool) -> None:
         "proxy_headers": False,
     }
     if reload:
-        uvicorn.run(APPLICATION, reload=True, reload_dirs=["app"], **options)
+        run = importlib.import_module("uvicorn.main").run
+        run(APPLICATION, reload=True, reload_dirs=["app"], **options)
         return
     with suppress(KeyboardInterrupt):
-        PatientServer(uvicorn.Config(APPLICATION, **options), drain_s=drain_s).run()
+        PatientServer(Config(APPLICATION, **options), drain_s=drain_s).run()

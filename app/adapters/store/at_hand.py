@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
-# So often all go back to the pool, which closes those that nobody has used for a minute.
+# So often all go back to the pool, which closes those that nobody has used for half a minute.
 RETURNED_EVERY_S = 10.0
-UNUSED_S = 60.0
+UNUSED_S = 30.0
 
 
 class AtHand:
