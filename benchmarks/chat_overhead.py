@@ -46,8 +46,9 @@ from benchmarks.chat.processes import use
 from benchmarks.chat.reads import Reading
 
 SATURATING = 250
-# What a start does not wait for is loaded by then.
-WARM_S = 10
+# By then all is loaded that a start does not wait for, and connections are closed that it alone
+# had a use for.
+AT_REST_S = 45
 QUESTION = "Qual é o prazo?"
 BARE, OURS = "SDK relay, plain stream", "ours"
 SERVE = ("-m", "app.command_line", "serve")
@@ -135,10 +136,9 @@ async def measure_all(
 ) -> None:
     """Print all tables; the last server is ours."""
     ours = servers[-1]
-    await asyncio.sleep(WARM_S)
-    idle = use(ours.pid)
-    print(f"idle: {idle.rss_mb:.0f} MB, PostgreSQL {idle.children_pss_mb:.0f} MB PSS\n\n{HEAD}")
-    for at_once in (10, 50, SATURATING):
+    await tell_at_rest("before", ours)
+    print(f"\n{HEAD}")
+    for at_once in (10, 50, 100, SATURATING):
         for server in servers:
             await measure(server, model_pid, LONG, at_once, seconds)
     print(f"\nTurns of one token, {SHORT.first_ms} ms after the question:\n\n{HEAD}")
@@ -149,8 +149,14 @@ async def measure_all(
         if server.name in readings:
             await measure_reads(server, readings[server.name], seconds)
     await measure_many(ours, readings[ours.name].port)
-    loaded = use(ours.pid)
-    print(f"\nafter: {loaded.rss_mb:.0f} MB, PostgreSQL {loaded.children_pss_mb:.0f} MB PSS")
+    await tell_at_rest("after", ours)
+
+
+async def tell_at_rest(when: str, server: Server) -> None:
+    """Print what its processes hold when nothing is asked."""
+    await asyncio.sleep(AT_REST_S)
+    held = use(server.pid)
+    print(f"at rest {when}: {held.rss_mb:.0f} MB, PostgreSQL {held.children_pss_mb:.0f} MB PSS")
 
 
 async def main(seconds: float) -> None:
