@@ -57,3 +57,35 @@ async def test_what_is_looked_up_is_what_lists_sum_up_to(client, connection):
         expected = dict(zip(whole["numbers"], whole["scores"], strict=True))
         for number, score in zip(partly["numbers"], partly["scores"], strict=True):
             assert score == pytest.approx(expected[number])
+
+
+async def test_filters_do_not_use_up_what_is_read_of_common_words(client, connection):
+    base = await a_base(client)
+    aside = "O prazo é outro. " * 30
+    texts = {
+        "rare": f"Frete para todo o país. {aside}",
+        "common": "Garantia, garantia e garantia: a garantia vale por doze meses.",
+    }
+    for name, text in texts.items():
+        await kept_apart(client, base, f"{name}.md", text, shop="a")
+    others = "\n\n".join(f"## Item {n}\n\nGarantia do item {n}. {aside}" for n in range(40))
+    await kept_apart(client, base, "others.md", others, shop="b")
+    await connection.execute(
+        "create or replace function agentes.candidate_cap() returns int language sql immutable"
+        " as 'select 10'"
+    )
+
+    async def found(**fields: object) -> set[str]:
+        answer = await search(client, base, "frete garantia", top_k=10, **fields)
+        return {hit["name"] for hit in answer.json()["data"]}
+
+    assert await found() == {"rare.md"}
+    assert await found(filters={"shop": "a"}) == {"rare.md", "common.md"}
+
+
+async def kept_apart(client, base, name, text, **metadata):
+    answer = await client.post(
+        f"{KNOWLEDGE}/documents",
+        json={"knowledge_base_id": base, "name": name, "text": text, "metadata": metadata},
+    )
+    assert (await indexed(client, answer.json()["id"]))["status"] == "ready"
