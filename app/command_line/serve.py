@@ -8,15 +8,11 @@ from socket import socket
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from uvicorn.config import Config
+from uvicorn.server import Server
+
 from app.command_line.free_port import require_free_port
-from app.core.late_packages import run_late
-
-# Its own command line, with what reads that, is not ours.
-with run_late(["uvicorn"]):
-    from uvicorn.config import Config
-    from uvicorn.server import Server
-
-    from app.command_line.guarded_protocol import GuardedProtocol
+from app.command_line.guarded_protocol import GuardedProtocol
 
 if TYPE_CHECKING:  # loaded with the application
     from app.core.settings import Settings

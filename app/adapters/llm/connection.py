@@ -16,7 +16,7 @@ from app.adapters.llm.posting import Poster, Scribe
 from app.adapters.llm.remote import RemoteProvider
 from app.adapters.llm.transport.pool import Transport
 from app.adapters.llm.vendor import Vendor
-from app.core.late_packages import run_late
+from app.core.late_packages import put_off
 from app.core.settings import Settings, SettingsInvalid
 from app.ports.llm import Conduct, ProviderAdapter, ProviderDisconnected
 
@@ -96,8 +96,8 @@ class Clients:
 
     def _open(self) -> tuple[Any, Transport]:
         dialect = self._vendor.dialect
-        with run_late(dialect.late):
-            sdk = importlib.import_module(dialect.sdk)
+        put_off(*dialect.late)
+        sdk = importlib.import_module(dialect.sdk)
         wire = Transport(_trust(), max_connections=MAX_CONNECTIONS, kept=KEPT_CONNECTIONS)
         # The first client imports the rest of the SDK, which would hold up the loop.
         self._client(sdk, "none")

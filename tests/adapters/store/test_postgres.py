@@ -176,3 +176,30 @@ async def test_connections_at_hand_that_the_server_has_ended_are_not_used(
             await asyncio.sleep(0.01)
         await database.ping()
         assert database.connections() == {"idle": 1, "used": 0}
+
+
+async def test_connections_that_nobody_needs_any_more_are_closed(
+    cluster, database_name, monkeypatch
+):
+    monkeypatch.setattr("app.adapters.store.at_hand.RETURNED_EVERY_S", 0.05)
+    monkeypatch.setattr("app.adapters.store.connections.UNUSED_S", 0.3)
+    async with open_postgres(settings_of(database_url(cluster, database_name))) as database:
+        await asyncio.gather(*(database.ping() for _ in range(5)))
+        assert database.connections() == {"idle": 5, "used": 0}
+        async with asyncio.timeout(10):
+            while database.connections() != {"idle": 1, "used": 0}:
+                await database.ping()
+                await asyncio.sleep(0.02)
+
+
+async def test_connections_come_back_in_an_order_that_lets_the_others_rest(
+    cluster, database_name, monkeypatch
+):
+    monkeypatch.setattr("app.adapters.store.at_hand.RETURNED_EVERY_S", 0.5)
+    async with open_postgres(settings_of(database_url(cluster, database_name))) as database:
+        await asyncio.gather(*(database.ping() for _ in range(3)))
+        await asyncio.sleep(0.5)
+        # All three go back to the pool with the first of these.
+        pids = [await database.fetch("select pg_backend_pid()") for _ in range(3)]
+        assert len(set(pids)) == 1
+        assert database.connections() == {"idle": 3, "used": 0}
