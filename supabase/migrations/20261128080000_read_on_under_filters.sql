@@ -2,11 +2,12 @@
 -- of the best ten, 0.90 where a tenth of 100,000 chunks is let through. The cap is on what is let through.
 create function agentes.read_so_far(p_bases uuid[], p_allowed int4multirange[]) returns int
 language sql stable as $$
-  select least(agentes.candidate_cap() * greatest(1, sum(t.chunk_count) / nullif(sum(coalesce(a.count, t.chunk_count)), 0)),
+  select least(agentes.candidate_cap() * greatest(1, sum(t.chunk_count) / nullif(sum(a.count), 0)),
                16 * agentes.candidate_cap())::int
     from unnest(p_bases, p_allowed) b(id, allowed)
     join agentes.base_totals t on t.knowledge_base_id = b.id
-   cross join lateral (select sum(upper(r) - lower(r)) as count from unnest(b.allowed) r) a
+   cross join lateral (select case when b.allowed is null then t.chunk_count else
+                                coalesce((select sum(upper(r) - lower(r)) from unnest(b.allowed) r), 0) end as count) a
 $$;
 comment on function agentes.read_so_far(uuid[], int4multirange[]) is
   'How many entries of rare words are read, of all bases together: the more, the fewer are let through.';

@@ -81,6 +81,11 @@ async def test_filters_do_not_use_up_what_is_read_of_common_words(client, connec
 
     assert await found() == {"rare.md"}
     assert await found(filters={"shop": "a"}) == {"rare.md", "common.md"}
+    # Nor where nothing is let through in the larger of two bases.
+    beside = await a_base(client, "Ao lado")
+    await kept_apart(client, beside, "beside.md", texts["common"], shop="c")
+    both = {"knowledge_base_id": None, "knowledge_base_ids": [base, beside]}
+    assert await found(**both, filters={"shop": "c"}) == {"beside.md"}
 
 
 async def kept_apart(client, base, name, text, **metadata):

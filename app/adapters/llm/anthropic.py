@@ -50,7 +50,7 @@ class Messages:
 
     name: ClassVar[DialectName] = "messages"
     sdk: ClassVar[str] = "anthropic"
-    late: ClassVar[tuple[str, ...]] = ()  # its clients use its types as they are loaded
+    bare: ClassVar[tuple[str, ...]] = ()  # its clients use its types as they are loaded
     faults = _FAULTS
 
     def client(self, sdk: Any, **options: Any) -> Any:

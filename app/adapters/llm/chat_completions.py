@@ -46,7 +46,7 @@ class ChatCompletions:
     # The module of its client: the rest, classes for all that may be asked and answered, takes nine
     # times the time and six times the memory.
     sdk: ClassVar[str] = "openai._client"
-    late: ClassVar[tuple[str, ...]] = ("openai", "openai.lib", "openai.types")
+    bare: ClassVar[tuple[str, ...]] = ("openai", "openai.lib", "openai.types")
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults

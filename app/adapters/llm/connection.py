@@ -16,7 +16,7 @@ from app.adapters.llm.posting import Poster, Scribe
 from app.adapters.llm.remote import RemoteProvider
 from app.adapters.llm.transport.pool import Transport
 from app.adapters.llm.vendor import Vendor
-from app.core.late_packages import put_off
+from app.core.bare_packages import leave_bare
 from app.core.settings import Settings, SettingsInvalid
 from app.ports.llm import Conduct, ProviderAdapter, ProviderDisconnected
 
@@ -96,7 +96,7 @@ class Clients:
 
     def _open(self) -> tuple[Any, Transport]:
         dialect = self._vendor.dialect
-        put_off(*dialect.late)
+        leave_bare(*dialect.bare)
         sdk = importlib.import_module(dialect.sdk)
         wire = Transport(_trust(), max_connections=MAX_CONNECTIONS, kept=KEPT_CONNECTIONS)
         # The first client imports the rest of the SDK, which would hold up the loop.

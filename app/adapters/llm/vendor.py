@@ -19,8 +19,8 @@ class Dialect(Protocol):
     name: ClassVar[DialectName]
     # The module whose request path is used; imported when a provider is set up.
     sdk: ClassVar[str]
-    # Packages around it that no request needs: they run when something of them is used.
-    late: ClassVar[tuple[str, ...]]
+    # Packages around it that no request needs, and that are never run (`core/bare_packages.py`).
+    bare: ClassVar[tuple[str, ...]]
 
     @property
     def faults(self) -> Faults: ...
