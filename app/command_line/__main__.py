@@ -3,11 +3,7 @@
 import sys
 from importlib import import_module
 
-from app.core.bare_packages import leave_bare
-
 INTERRUPTED = 130  # as shells have it
-# Around the server it has a command line of its own.
-BARE = ("uvicorn",)
 
 
 def main() -> None:
@@ -19,7 +15,6 @@ def main() -> None:
     if sys.argv[1:] != ["serve"]:
         import_module("app.command_line.commands").commands(prog_name="python -m app.command_line")
     # Here is nothing to read, and what reads commands takes time and memory of every start.
-    leave_bare(*BARE)
     try:
         import_module("app.command_line.serve").serve_until_stopped(reload=False)
     except KeyboardInterrupt:

@@ -8,8 +8,7 @@ from socket import socket
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.config import Config
-from uvicorn.server import Server
+import uvicorn
 
 from app.command_line.free_port import require_free_port
 from app.command_line.guarded_protocol import GuardedProtocol
@@ -25,14 +24,14 @@ STOPPED_WITHIN_S = 20
 KEEPS_IDLE_S = 75
 
 
-class PatientServer(Server):
+class PatientServer(uvicorn.Server):
     """Goes on listening for a while after SIGTERM.
 
     `/health/ready` answers 503 meanwhile, so that a load balancer turns away before connections
     are refused. Ctrl-C, and a second SIGTERM, close it at once.
     """
 
-    def __init__(self, config: Config, *, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
         super().__init__(config)
         self._drain_s = drain_s
         self._closes_at_s: float | None = None
@@ -79,8 +78,7 @@ def serve_until_stopped(*, reload: bool) -> None:
         "proxy_headers": False,
     }
     if reload:
-        run = importlib.import_module("uvicorn.main").run
-        run(APPLICATION, reload=True, reload_dirs=["app"], **options)
+        uvicorn.run(APPLICATION, reload=True, reload_dirs=["app"], **options)
         return
     with suppress(KeyboardInterrupt):
-        PatientServer(Config(APPLICATION, **options), drain_s=drain_s).run()
+        PatientServer(uvicorn.Config(APPLICATION, **options), drain_s=drain_s).run()
