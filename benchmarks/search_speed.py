@@ -112,7 +112,7 @@ class Bench:
             "create or replace function agentes.candidate_cap() returns int language sql immutable"
             " as 'select {}'"
         )
-        await self._connection.execute(cap_at.format(400_000_000))
+        await self._connection.execute(cap_at.format(100_000_000))
         answers = [await self.api(question) for question in questions]
         await self._connection.execute(cap_at.format(cap))
         return answers
