@@ -12,6 +12,7 @@ $$;
 comment on function agentes.read_so_far(uuid[], int4multirange[]) is
   'How many entries of rare words are read, of all bases together: the more, the fewer are let through.';
 
+-- As it was, but that blocks in which nothing is let through are not read.
 create or replace function agentes.rank_words(
   p_org uuid, p_base uuid, p_terms text[], p_weights double precision[], p_rare int, p_allowed int4multirange,
   p_limit int, p_least double precision, out numbers int[], out scores double precision[], out total bigint
@@ -46,6 +47,7 @@ begin
     into numbers, scores, total from best b;
 end $$;
 
+-- As it was, but that what is let through is known before it is decided how far to read.
 create or replace function public.knowledge_search_v2(
   p_org uuid, p_base_ids jsonb, p_query text, p_limit int, p_threshold double precision default 0,
   p_filters jsonb default '{}', p_vectors jsonb default '[]', p_mode text default 'hybrid'
